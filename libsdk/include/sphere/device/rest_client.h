@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/http/client.h"
+
+namespace sphere::device {
+
+// A device's refusal, kept beside the Error made of it.
+struct DeviceError {
+  device_api::ErrorCode code = 0;
+  int status = 0;
+};
+
+// Typed calls of the device REST API. A refusal becomes an Error whose reason tells what a person
+// can do (device.locked, device.busy, app.not-present, package.untrusted, ..., device.error) and
+// whose message holds number, name and sentence of the device's code. Other errors: http::Client's.
+class RestClient {
+ public:
+  explicit RestClient(std::unique_ptr<http::Client> client) : client_{std::move(client)} {}
+
+  [[nodiscard]] Result<std::int64_t> uptime_seconds();
+  [[nodiscard]] Result<std::string> os_version();
+  [[nodiscard]] Result<device_api::SecurityState> security_state();
+  [[nodiscard]] Result<std::vector<std::int64_t>> capabilities();
+  [[nodiscard]] Result<std::string> manufacturing_state();
+  [[nodiscard]] Result<device_api::BoardInfo> board_info();
+  [[nodiscard]] Result<void> restart();
+
+  [[nodiscard]] Result<device_api::Images> images();
+  // Sends a whole package. `progress`: bytes sent, bytes in all.
+  [[nodiscard]] Result<void> stage(std::string package,
+                                   std::function<void(std::size_t, std::size_t)> progress = {});
+  [[nodiscard]] Result<void> install(bool manual_start);
+  [[nodiscard]] Result<void> delete_app(const Guid& component);
+
+  [[nodiscard]] Result<device_api::AppState> app_state(const Guid& component);
+  [[nodiscard]] Result<device_api::AppState> start_app(const Guid& component);
+  [[nodiscard]] Result<device_api::AppState> stop_app(const Guid& component);
+  [[nodiscard]] Result<std::vector<device_api::App>> apps();
+  // Lines of the app's output; with `follow` until the sink returns false or the board ends it.
+  using LineSink = std::function<bool(const device_api::OutputLine&)>;
+  [[nodiscard]] Result<void> app_output(const Guid& component, bool follow, const LineSink& sink);
+
+  [[nodiscard]] Result<std::vector<device_api::VirtualPeripheral>> peripherals();
+  [[nodiscard]] Result<device_api::GpioState> gpio(std::int64_t pin);
+  [[nodiscard]] Result<device_api::GpioState> set_gpio(std::int64_t pin, std::int64_t level);
+  [[nodiscard]] Result<void> pulse_gpio(std::int64_t pin, std::int64_t level,
+                                        std::chrono::microseconds length);
+  using EdgeSink = std::function<bool(const device_api::GpioEdge&)>;
+  [[nodiscard]] Result<void> watch_gpio(const EdgeSink& sink);
+
+  // The device's own number for the last refused call.
+  [[nodiscard]] const std::optional<DeviceError>& last_device_error() const noexcept {
+    return last_device_error_;
+  }
+
+ private:
+  [[nodiscard]] Result<json::Value> call(http::ClientRequest request);
+  std::unique_ptr<http::Client> client_;
+  std::optional<DeviceError> last_device_error_;
+};
+
+}  // namespace sphere::device

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include "sphere/core/result.h"
+#include "sphere/crypto/key_store.h"
+
+namespace sphere::device {
+
+// Where the tools keep things, from the XDG variables (docs/how-to/configuration.md).
+struct UserDirectories {
+  std::filesystem::path data;     // $XDG_DATA_HOME/sphere: keys
+  std::filesystem::path state;    // $XDG_STATE_HOME/sphere: boards
+  std::filesystem::path runtime;  // $XDG_RUNTIME_DIR/sphere: sockets
+};
+
+enum class BoardProfile : std::uint8_t { development, production };
+
+// What `board create` decides; kept as <state>/boards/<name>/board.json.
+struct BoardConfig {
+  std::string name;
+  std::string board_id = "mt3620-rdb";  // Hardware definition the pins come from.
+  BoardProfile profile = BoardProfile::development;
+  std::uint16_t port = 0;  // TCP port on 127.0.0.1 beside the Unix socket; 0: none.
+  bool trust_public_test_key = true;
+};
+
+enum class BoardState : std::uint8_t { stopped, starting, running };
+[[nodiscard]] std::string_view to_text(BoardState state);
+
+struct BoardStatus {
+  BoardConfig config;
+  BoardState state = BoardState::stopped;
+  std::string device_id;              // 128 hexadecimal digits.
+  std::filesystem::path directory;    // All of the board's files.
+  std::filesystem::path rest_socket;  // Unix socket of the device REST API.
+  std::string device_api_ca_pem;      // What its TLS leaf is signed with.
+  pid_t pid = 0;                      // Of sphere-board, 0 when it does not run.
+};
+
+// The virtual boards of one user. Names: 1 to 32 of a-z 0-9 -, starting with a letter or digit.
+class VirtualBoards {
+ public:
+  // `key_store` must outlive this object: it holds the device-API CA and the developer's key.
+  VirtualBoards(UserDirectories directories, crypto::KeyStore& key_store,
+                std::filesystem::path sdk_directory);
+
+  // Makes the board's directory: configuration, fuses (device key), TLS leaf, trust store with the
+  // developer's key. It appears complete or not at all. Errors: exists, invalid_argument (name,
+  // board id), no_space.
+  [[nodiscard]] Result<BoardStatus> create(const BoardConfig& config);
+  [[nodiscard]] Result<std::vector<BoardStatus>> list() const;          // Sorted by name.
+  [[nodiscard]] Result<BoardStatus> show(std::string_view name) const;  // not_found: near names.
+  // Starts sphere-board detached and waits until its REST API answers. Running already: success.
+  // Errors: not_found (board, sphere-board, qemu), busy (port), unavailable with the last lines of
+  // the board's log when it ends instead, timeout.
+  [[nodiscard]] Result<BoardStatus> start(std::string_view name, std::chrono::seconds limit);
+  // Ends the board and waits. Not running: success.
+  [[nodiscard]] Result<BoardStatus> stop(std::string_view name, std::chrono::seconds limit);
+  // Removes a stopped board and all it holds. Errors: not_found, busy (it runs).
+  [[nodiscard]] Result<void> remove(std::string_view name);
+
+ private:
+  UserDirectories directories_;
+  crypto::KeyStore* key_store_;
+  std::filesystem::path sdk_directory_;
+};
+
+}  // namespace sphere::device

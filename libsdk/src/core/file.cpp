@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+#include "sphere/core/file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "sphere/core/descriptor.h"
+#include "sphere/core/result.h"
+
+namespace sphere {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kReadSize = std::size_t{256} * 1024;  // Best from the page cache.
+
+std::string error_text(int number) {
+  return std::error_code{number, std::generic_category()}.message();
+}
+
+tl::unexpected<Error> failed(std::string_view action, const fs::path& path, int number) {
+  return tl::unexpected<Error>{system_error(action, path, number)};
+}
+
+Result<Descriptor> open_for_reading(const fs::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!file) {
+    return failed("open", path, errno);
+  }
+  struct stat status = {};
+  if (::fstat(file.get(), &status) != 0) {
+    return failed("read", path, errno);
+  }
+  if (S_ISDIR(status.st_mode)) {
+    return fail(Errc::invalid_argument, fmt::format("{} is a directory, not a file", path.string()),
+                {.reason = "local.file-unreadable", .value = path.string()});
+  }
+  return file;
+}
+
+// Appends at most limit + 1 bytes of `path` to `content`.
+template <typename Container>
+Result<Container> read_whole(const fs::path& path, std::size_t limit) {
+  SPHERE_TRY_ASSIGN(const auto file, open_for_reading(path));
+  Container content;
+  std::size_t filled = 0;
+  while (true) {
+    const std::size_t room = std::min(kReadSize, limit + 1 - filled);
+    content.resize(filled + room);
+    const auto count = ::read(file.get(), content.data() + filled, room);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return failed("read", path, errno);
+    }
+    filled += static_cast<std::size_t>(count);
+    if (count == 0) {
+      content.resize(filled);
+      return content;
+    }
+    if (filled > limit) {
+      return fail(Errc::too_large, fmt::format("{} is larger than {} bytes", path.string(), limit),
+                  {.reason = "local.file-unreadable", .value = path.string()});
+    }
+  }
+}
+
+fs::path parent_of(const fs::path& path) {
+  const auto parent = path.parent_path();
+  return parent.empty() ? fs::path{"."} : parent;
+}
+
+std::string temporary_name(const fs::path& target) {
+  return (parent_of(target) / ("." + target.filename().string() + ".XXXXXX")).string();
+}
+
+// Gives an unnamed file (O_TMPFILE) a free temporary name beside `target`.
+Result<fs::path> name_file(int descriptor, const fs::path& target) {
+  const auto source = fmt::format("/proc/self/fd/{}", descriptor);
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const auto name = parent_of(target) /
+                      fmt::format(".{}.{}-{}", target.filename().string(), ::getpid(), attempt);
+    if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      return name;
+    }
+    if (errno != EEXIST) {
+      return failed("write", target, errno);
+    }
+  }
+  return failed("write", target, EEXIST);
+}
+
+}  // namespace
+
+Error system_error(std::string_view action, const fs::path& path, int error_number) {
+  Errc code = Errc::io;
+  std::string_view reason = "local.file-unreadable";
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+      code = Errc::not_found;
+      reason = "local.file-not-found";
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      code = Errc::permission;
+      reason = "local.permission";
+      break;
+    case EEXIST:
+      code = Errc::exists;
+      reason = "local.file-exists";
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      code = Errc::no_space;
+      reason = "local.no-space";
+      break;
+    default:
+      break;
+  }
+  return Error{code,
+               fmt::format("cannot {} {}: {}", action, path.string(), error_text(error_number)),
+               {.reason = reason, .value = path.string()}};
+}
+
+Result<std::vector<std::byte>> read_file(const fs::path& path, std::size_t limit) {
+  return read_whole<std::vector<std::byte>>(path, limit);
+}
+
+Result<std::string> read_text_file(const fs::path& path, std::size_t limit) {
+  return read_whole<std::string>(path, limit);
+}
+
+AtomicFile::AtomicFile(fs::path target, fs::path temporary, Descriptor descriptor,
+                       WriteOptions options)
+    : target_{std::move(target)},
+      temporary_{std::move(temporary)},
+      descriptor_{std::move(descriptor)},
+      options_{options} {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : target_{std::move(other.target_)},
+      temporary_{std::exchange(other.temporary_, {})},
+      descriptor_{std::move(other.descriptor_)},
+      options_{other.options_} {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) {
+    ::unlink(temporary_.c_str());
+  }
+}
+
+Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions options) {
+  struct stat status = {};
+  if (::lstat(target.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) {
+      return failed("write", target, EISDIR);
+    }
+    if (!options.replace) {
+      return failed("write", target, EEXIST);
+    }
+  }
+  // A file without a name leaves nothing behind, whenever this process dies.
+  Descriptor file{::open(parent_of(target).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
+  fs::path temporary;
+  if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+    auto name = temporary_name(target);
+    file.reset(::mkostemp(name.data(), O_CLOEXEC));
+    temporary = name;
+  }
+  if (!file) {
+    return failed("write", target, errno);
+  }
+  AtomicFile result{target, temporary, std::move(file), options};
+  if (::fchmod(result.descriptor(), options.mode) != 0) {
+    return failed("write", target, errno);
+  }
+  return result;
+}
+
+Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
+  return write_all(descriptor(), bytes, target_);
+}
+
+Result<void> AtomicFile::commit() {
+  if (options_.sync && ::fsync(descriptor()) != 0) {
+    return failed("write", target_, errno);
+  }
+  if (temporary_.empty()) {
+    SPHERE_TRY_ASSIGN(temporary_, name_file(descriptor(), target_));
+  }
+  // Without RENAME_NOREPLACE a file that appeared since create() would be lost.
+  const unsigned flags = options_.replace ? 0 : RENAME_NOREPLACE;
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags) != 0) {
+    return failed("write", target_, errno);
+  }
+  temporary_.clear();
+  descriptor_.reset();
+  if (options_.sync) {
+    return sync_directory(parent_of(target_));
+  }
+  return {};
+}
+
+Result<void> write_file(const fs::path& path, std::span<const std::byte> bytes,
+                        WriteOptions options) {
+  SPHERE_TRY_ASSIGN(auto file, AtomicFile::create(path, options));
+  SPHERE_TRY(file.write(bytes));
+  return file.commit();
+}
+
+Result<void> write_file(const fs::path& path, std::string_view text, WriteOptions options) {
+  return write_file(path, std::as_bytes(std::span{text}), options);
+}
+
+Result<void> write_all(int descriptor, std::span<const std::byte> bytes, const fs::path& name) {
+  while (!bytes.empty()) {
+    const auto count = ::write(descriptor, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      return failed("write", name, errno);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> sync_directory(const fs::path& directory) {
+  const Descriptor folder{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!folder) {
+    return failed("open", directory, errno);
+  }
+  // Some file systems cannot sync a directory and say EINVAL; there is nothing better to do there.
+  if (::fsync(folder.get()) != 0 && errno != EINVAL) {
+    return failed("write", directory, errno);
+  }
+  return {};
+}
+
+Result<void> make_directories(const fs::path& path, mode_t mode) {
+  fs::path made;
+  for (const auto& part : path) {
+    made /= part;
+    if (made.empty() || ::mkdir(made.c_str(), mode) == 0) {
+      continue;
+    }
+    const int number = errno;
+    std::error_code ignored;
+    if (!fs::is_directory(made, ignored)) {
+      return failed("create directory", made, number == EEXIST ? ENOTDIR : number);
+    }
+  }
+  return {};
+}
+
+Result<void> remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    return failed("remove", path, error.value());
+  }
+  return {};
+}
+
+Result<TemporaryDirectory> TemporaryDirectory::create(std::string_view prefix) {
+  std::error_code error;
+  const auto base = fs::temp_directory_path(error);
+  auto name = ((error ? fs::path{"/tmp"} : base) / fmt::format("{}.XXXXXX", prefix)).string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    return failed("create directory", name, errno);
+  }
+  return TemporaryDirectory{name};
+}
+
+TemporaryDirectory::TemporaryDirectory(TemporaryDirectory&& other) noexcept
+    : path_{std::exchange(other.path_, {})} {}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  if (!path_.empty()) {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+}
+
+Result<FileLock> FileLock::try_acquire(const fs::path& path) {
+  Descriptor file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (!file) {
+    return failed("open", path, errno);
+  }
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) {
+      return fail(Errc::busy, fmt::format("{} is locked by another process", path.string()),
+                  {.value = path.string()});
+    }
+    return failed("lock", path, errno);
+  }
+  return FileLock{std::move(file)};
+}
+
+}  // namespace sphere

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "sphere/core/file.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <string>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+
+#include "sphere/core/result.h"
+
+namespace fs = std::filesystem;
+using sphere::Errc;
+
+namespace {
+
+sphere::TemporaryDirectory make_directory() {
+  auto directory = sphere::TemporaryDirectory::create("sphere-test");
+  REQUIRE(directory);
+  return *std::move(directory);
+}
+
+std::size_t count_entries(const fs::path& directory) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator{directory}, {}));
+}
+
+}  // namespace
+
+TEST_CASE("write_file then read_text_file gives the same text", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+
+  REQUIRE(sphere::write_file(path, "content", {.mode = 0640}));
+
+  CHECK(*sphere::read_text_file(path, 100) == "content");
+  struct stat status = {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777U) == 0640U);
+  CHECK(count_entries(directory.path()) == 1);
+}
+
+TEST_CASE("write_file replaces a file, or refuses to", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  REQUIRE(sphere::write_file(path, "old"));
+
+  const auto refused = sphere::write_file(path, "new", {.replace = false});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::exists);
+  CHECK(*sphere::read_text_file(path, 100) == "old");
+
+  REQUIRE(sphere::write_file(path, "new"));
+  CHECK(*sphere::read_text_file(path, 100) == "new");
+  CHECK(count_entries(directory.path()) == 1);
+}
+
+TEST_CASE("an AtomicFile without commit leaves the target as it was", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  REQUIRE(sphere::write_file(path, "old"));
+  {
+    auto file = sphere::AtomicFile::create(path);
+    REQUIRE(file);
+    REQUIRE(file->write({}));
+  }
+  CHECK(*sphere::read_text_file(path, 100) == "old");
+  CHECK(count_entries(directory.path()) == 1);
+}
+
+TEST_CASE("an AtomicFile that may not replace refuses a file that appeared meanwhile", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  auto file = sphere::AtomicFile::create(path, {.replace = false});
+  REQUIRE(file);
+  REQUIRE(sphere::write_file(path, "first"));
+
+  const auto committed = file->commit();
+
+  REQUIRE_FALSE(committed);
+  CHECK(committed.error().code() == Errc::exists);
+  CHECK(*sphere::read_text_file(path, 100) == "first");
+}
+
+TEST_CASE("read_file names what is wrong", "[core]") {
+  const auto directory = make_directory();
+  REQUIRE(sphere::write_file(directory.path() / "big", std::string(101, 'x')));
+
+  CHECK(sphere::read_file(directory.path() / "none", 100).error().code() == Errc::not_found);
+  CHECK(sphere::read_file(directory.path() / "none", 100).error().hint().reason ==
+        "local.file-not-found");
+  CHECK(sphere::read_file(directory.path(), 100).error().code() == Errc::invalid_argument);
+  CHECK(sphere::read_file(directory.path() / "big", 100).error().code() == Errc::too_large);
+  CHECK(sphere::read_file(directory.path() / "big", 101));
+}
+
+TEST_CASE("write_file into a missing directory is not_found", "[core]") {
+  const auto directory = make_directory();
+  const auto written = sphere::write_file(directory.path() / "none" / "a", "x");
+  REQUIRE_FALSE(written);
+  CHECK(written.error().code() == Errc::not_found);
+}
+
+TEST_CASE("FileLock is held by one at a time", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "lock";
+  {
+    const auto first = sphere::FileLock::try_acquire(path);
+    REQUIRE(first);
+    const auto second = sphere::FileLock::try_acquire(path);
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code() == Errc::busy);
+  }
+  CHECK(sphere::FileLock::try_acquire(path));
+}
+
+TEST_CASE("make_directories makes all missing parents", "[core]") {
+  const auto directory = make_directory();
+  CHECK(sphere::make_directories(directory.path() / "a/b/c"));
+  CHECK(sphere::make_directories(directory.path() / "a/b/c"));
+  CHECK(fs::is_directory(directory.path() / "a/b/c"));
+  REQUIRE(sphere::write_file(directory.path() / "f", "x"));
+  CHECK_FALSE(sphere::make_directories(directory.path() / "f/g"));
+}
