@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/output/reporter.h"
+#include "sphere/core/clock.h"
+#include "sphere/crypto/key_store.h"
+#include "sphere/device/rest_client.h"
+#include "sphere/device/virtual_board.h"
+
+namespace sphere::cli {
+
+// What a command may use; filled by main from the environment, the configuration files and the
+// global options. Lives as long as the command runs.
+struct Context {
+  const Clock& clock;
+  Reporter& reporter;
+  // Keys of this user. Without a home directory `has_home` is false and nothing may be stored.
+  crypto::KeyStore& keys;
+  bool has_home = true;
+  device::UserDirectories directories = {};
+  std::filesystem::path sdk_directory = {};  // Empty: no SDK found.
+  std::filesystem::path own_program = {};    // Path of this program.
+  std::string device = {};             // --device, SPHERE_DEVICE or configuration; may be empty.
+  std::string sign_key = "developer";  // Name of the default signing key.
+  std::optional<std::chrono::seconds> time_limit = {};  // --timeout
+  bool standard_output_is_terminal = false;
+  // Set by SIGINT, SIGTERM and SIGHUP. Long loops and stream sinks look at it and return
+  // Errc::cancelled; the program then dies by that signal.
+  const std::atomic<bool>& interrupted;
+  // The device's number for the error that is being returned, for "deviceError" of the json form.
+  std::optional<device::DeviceError> device_error = {};
+};
+
+}  // namespace sphere::cli
