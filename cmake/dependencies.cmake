@@ -10,6 +10,8 @@ find_package(Boost 1.81 REQUIRED) # libboost1.81-dev, headers only: Beast and As
 find_package(CLI11 REQUIRED) # libcli11-dev
 if(SPHERE_TESTS)
   find_package(Catch2 2.13 REQUIRED) # catch2
+endif()
+if(SPHERE_TESTS OR SPHERE_FUZZ)
   find_package(nlohmann_json REQUIRED) # nlohmann-json3-dev
 endif()
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
