@@ -31,16 +31,16 @@ using Object = std::vector<Member>;  // In source order; parse() refuses duplica
 // One JSON value (RFC 8259). Numbers keep their spelling; objects keep the order of their keys.
 class Value {
  public:
-  Value() = default;  // null
-  Value(std::nullptr_t) {}
-  Value(bool value) : kind_{Kind::boolean}, boolean_{value} {}
-  Value(int value) : Value{static_cast<std::int64_t>(value)} {}
+  Value();  // null
+  Value(std::nullptr_t);
+  Value(bool value);
+  Value(int value);
   Value(std::int64_t value);
   Value(std::uint64_t value);
-  Value(const char* text) : Value{std::string{text}} {}
-  Value(std::string_view text) : Value{std::string{text}} {}
-  Value(std::string text) : kind_{Kind::string}, text_{std::move(text)} {}
-  Value(Array items);
+  Value(const char* text);
+  Value(std::string_view text);
+  Value(std::string text);
+  Value(Array items);  // Not Array{other}: braces make a list whose one item is the list `other`.
   Value(Object members);
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
@@ -67,7 +67,8 @@ class Value {
 
   [[nodiscard]] const Source& source() const noexcept { return source_; }
 
-  friend bool operator==(const Value& a, const Value& b);  // Ignores source.
+  // Ignores source and the order of keys; numbers are equal when spelled alike.
+  friend bool operator==(const Value& a, const Value& b);
 
  private:
   friend class Parser;
@@ -85,6 +86,15 @@ struct Member {
   Value value;
 };
 
+// Here, because they need the complete Member.
+inline Value::Value() = default;
+inline Value::Value(std::nullptr_t) {}
+inline Value::Value(bool value) : kind_{Kind::boolean}, boolean_{value} {}
+inline Value::Value(int value) : Value{static_cast<std::int64_t>(value)} {}
+inline Value::Value(const char* text) : Value{std::string{text}} {}
+inline Value::Value(std::string_view text) : Value{std::string{text}} {}
+inline Value::Value(std::string text) : kind_{Kind::string}, text_{std::move(text)} {}
+
 struct Limits {
   std::size_t bytes = std::size_t{64} * 1024;
   std::size_t depth = 16;       // Nested arrays and objects.
@@ -93,7 +103,8 @@ struct Limits {
 
 // Reads one JSON text, UTF-8; a leading byte-order mark is skipped. Refuses duplicate keys in one
 // object, invalid UTF-8, lone surrogates, control characters in strings and anything after the
-// value. Errors: too_large (limits.bytes), corrupt; the hint's value is "line L, column C".
+// value, and numbers no double can hold. Errors: too_large (limits.bytes), corrupt; the hint's
+// value is "line L, column C", its reason is left to the caller.
 [[nodiscard]] Result<Value> parse(std::string_view text, const Limits& limits = {});
 
 // Compact: no white space. Pretty: 2 spaces, LF between lines, none at the end. Non-ASCII stays
