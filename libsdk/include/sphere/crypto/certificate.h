@@ -28,6 +28,9 @@ class Certificate {
   [[nodiscard]] Sha1Digest thumbprint() const { return sha1(der_); }
   [[nodiscard]] const PublicKey& public_key() const noexcept { return key_; }
   [[nodiscard]] std::string subject() const;  // RFC 2253, for display.
+  // Unix seconds; 0 when the certificate holds no valid time.
+  [[nodiscard]] std::int64_t not_before() const;
+  [[nodiscard]] std::int64_t not_after() const;
 
  private:
   Certificate(std::vector<std::byte> der, PublicKey key)

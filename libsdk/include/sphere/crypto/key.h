@@ -45,8 +45,11 @@ class PublicKey {
 
  private:
   friend class PrivateKey;
-  explicit PublicKey(std::vector<std::byte> spki) : spki_{std::move(spki)} {}
+  struct Handle;
+  PublicKey(std::vector<std::byte> spki, std::shared_ptr<const Handle> handle)
+      : spki_{std::move(spki)}, handle_{std::move(handle)} {}
   std::vector<std::byte> spki_;
+  std::shared_ptr<const Handle> handle_;  // Parsed once, shared by all copies; never changed.
 };
 
 // A P-256 private key. The scalar stays in OpenSSL's memory and is wiped with the object.

@@ -61,6 +61,8 @@ class KeyStore {
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 
  private:
+  [[nodiscard]] std::vector<std::string> names() const;  // Sorted; of files that look like keys.
+
   std::filesystem::path directory_;
   const Clock* clock_;
 };

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "sphere/core/result.h"
 
 namespace sphere::crypto {
 
@@ -27,5 +30,9 @@ class Secret {
  private:
   std::vector<std::byte> bytes_;
 };
+
+// Reads a file of at most 64 KiB that only its owner may read. Errors: those of system_error();
+// permission when the group or others may read it (key.refused; next: chmod 600); too_large.
+[[nodiscard]] Result<Secret> read_private_text(const std::filesystem::path& path);
 
 }  // namespace sphere::crypto

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#include "sphere/crypto/library.h"
+
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+#include "libsdk/src/crypto/openssl.h"
+#include "sphere/core/result.h"
+
+namespace sphere::crypto {
+
+void initialise_library() {
+  // OpenSSL's own state is process-wide, and so is the flag that it has been set up.
+  static std::once_flag once;
+  std::call_once(once, [] { OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr); });
+}
+
+Error openssl_error(std::string_view action) {
+  const auto code = ERR_peek_last_error();
+  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  ERR_clear_error();
+  return Error{Errc::io,
+               fmt::format("cannot {}: {}", action, reason == nullptr ? "OpenSSL failed" : reason),
+               {.reason = "internal.bug"}};
+}
+
+}  // namespace sphere::crypto
