@@ -63,7 +63,8 @@ Result<Container> read_whole(const fs::path& path, std::size_t limit) {
   while (true) {
     const std::size_t room = std::min(kReadSize, limit + 1 - filled);
     content.resize(filled + room);
-    const auto count = ::read(file.get(), content.data() + filled, room);
+    const auto free_part = std::span{content}.subspan(filled);
+    const auto count = ::read(file.get(), free_part.data(), free_part.size());
     if (count < 0 && errno == EINTR) {
       continue;
     }
@@ -95,8 +96,8 @@ std::string temporary_name(const fs::path& target) {
 Result<fs::path> name_file(int descriptor, const fs::path& target) {
   const auto source = fmt::format("/proc/self/fd/{}", descriptor);
   for (int attempt = 0; attempt < 100; ++attempt) {
-    const auto name = parent_of(target) /
-                      fmt::format(".{}.{}-{}", target.filename().string(), ::getpid(), attempt);
+    auto name = parent_of(target) /
+                fmt::format(".{}.{}-{}", target.filename().string(), ::getpid(), attempt);
     if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
       return name;
     }

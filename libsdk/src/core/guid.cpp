@@ -31,7 +31,7 @@ std::array<std::byte, Guid::kSize> swap_groups(std::array<std::byte, Guid::kSize
 
 Guid Guid::from_stored(std::span<const std::byte, kSize> bytes) {
   Guid guid;
-  std::copy(bytes.begin(), bytes.end(), guid.bytes_.begin());
+  std::ranges::copy(bytes, guid.bytes_.begin());
   return guid;
 }
 
@@ -41,7 +41,7 @@ std::optional<Guid> Guid::parse(std::string_view text) {
   }
   std::string digits;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool at_hyphen = std::find(kHyphens.begin(), kHyphens.end(), i) != kHyphens.end();
+    const bool at_hyphen = std::ranges::find(kHyphens, i) != kHyphens.end();
     if (at_hyphen != (text[i] == '-')) {
       return std::nullopt;
     }
@@ -54,7 +54,7 @@ std::optional<Guid> Guid::parse(std::string_view text) {
     return std::nullopt;
   }
   Guid guid;
-  std::copy(bytes->begin(), bytes->end(), guid.bytes_.begin());
+  std::ranges::copy(*bytes, guid.bytes_.begin());
   guid.bytes_ = swap_groups(guid.bytes_);
   return guid;
 }

@@ -29,8 +29,6 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us.
-
 namespace sphere {
 namespace fs = std::filesystem;
 namespace {
@@ -41,7 +39,7 @@ std::optional<fs::path> find_program(const fs::path& program) {
   }
   const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
   for (const auto& folder : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
-    const auto candidate = fs::path{folder.empty() ? "." : folder} / program;
+    auto candidate = fs::path{folder.empty() ? "." : folder} / program;
     if (::access(candidate.c_str(), X_OK) == 0) {
       return candidate;
     }
@@ -52,19 +50,19 @@ std::optional<fs::path> find_program(const fs::path& program) {
 std::vector<std::string> environment_of(const Command& command) {
   std::vector<std::string> variables;
   if (!command.clear_environment) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-bounds-pointer-arithmetic): a list that ends with null
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
       const std::string_view text{*entry};
       const auto name = text.substr(0, text.find('='));
-      const bool replaced =
-          std::any_of(command.environment.begin(), command.environment.end(),
-                      [&](const auto& variable) { return variable.first == name; });
+      const bool replaced = std::ranges::any_of(
+          command.environment, [&](const auto& variable) { return variable.first == name; });
       if (!replaced) {
         variables.emplace_back(text);
       }
     }
   }
   for (const auto& [name, value] : command.environment) {
-    variables.push_back(name + "=" + value);
+    variables.push_back(fmt::format("{}={}", name, value));
   }
   return variables;
 }
@@ -91,24 +89,24 @@ struct ChildPlan {
 
 // Runs in the child; async-signal-safe calls only. Never returns.
 [[noreturn]] void become(const ChildPlan& plan, int report) {
-  const auto give_up = [report]() {
+  // Two rounds, so that a source is not overwritten before it is used: first above all targets.
+  constexpr int kAbove = 64;
+  const int report_high = ::fcntl(report, F_DUPFD_CLOEXEC, kAbove);
+  const auto give_up = [report = report_high >= 0 ? report_high : report]() {
     const int number = errno;
     [[maybe_unused]] const auto sent = ::write(report, &number, sizeof number);
     ::_exit(127);
   };
   sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  static_cast<void>(sigemptyset(&none));
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a child of fork has one thread
+  static_cast<void>(::sigprocmask(SIG_SETMASK, &none, nullptr));
+  static_cast<void>(::signal(SIGPIPE, SIG_DFL));
   if (plan.new_session) {
     ::setsid();
   }
-  // Two rounds, so that a source is not overwritten before it is used: first above all targets.
-  constexpr int kAbove = 64;
   std::array<int, 16> held = {};
   const std::size_t count = std::min(plan.moves.size(), held.size());
-  const int report_high = ::fcntl(report, F_DUPFD_CLOEXEC, kAbove);
-  report = report_high >= 0 ? report_high : report;
   for (std::size_t i = 0; i < count; ++i) {
     held.at(i) = ::fcntl(plan.moves[i].first, F_DUPFD_CLOEXEC, kAbove);
     if (held.at(i) < 0) {
@@ -144,7 +142,7 @@ Result<Pipe> make_pipe() {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return tl::unexpected<Error>{system_error("create", "pipe", errno)};
   }
-  return Pipe{Descriptor{ends[0]}, Descriptor{ends[1]}};
+  return Pipe{.read = Descriptor{ends[0]}, .write = Descriptor{ends[1]}};
 }
 
 // Reads what is there; closes the pipe at its end.
@@ -197,10 +195,10 @@ Result<ChildProcess> ChildProcess::start(const Command& command) {
   }
   report.write.reset();
   int number = 0;
-  ssize_t count = 0;
-  do {
+  ssize_t count = ::read(report.read.get(), &number, sizeof number);
+  while (count < 0 && errno == EINTR) {
     count = ::read(report.read.get(), &number, sizeof number);
-  } while (count < 0 && errno == EINTR);
+  }
   if (count == sizeof number) {
     ::waitpid(pid, nullptr, 0);
     return tl::unexpected<Error>{system_error("start", *program, number)};

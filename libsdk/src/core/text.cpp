@@ -32,7 +32,9 @@ std::size_t utf8_length(std::string_view text) {
     std::uint32_t least;
   };
   constexpr std::array<Form, 3> kForms = {
-      {{0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}}};
+      {{.mask = 0xE0, .lead = 0xC0, .length = 2, .least = 0x80},
+       {.mask = 0xF0, .lead = 0xE0, .length = 3, .least = 0x800},
+       {.mask = 0xF8, .lead = 0xF0, .length = 4, .least = 0x10000}}};
   for (const auto& form : kForms) {
     if ((first & form.mask) != form.lead) {
       continue;
@@ -173,7 +175,7 @@ std::vector<std::string> nearest(std::string_view word, std::span<const std::str
       found.emplace_back(away, candidate);
     }
   }
-  std::sort(found.begin(), found.end());
+  std::ranges::sort(found);
   std::vector<std::string> names;
   for (auto& entry : found) {
     if (names.size() == count) {
