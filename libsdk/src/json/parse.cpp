@@ -419,4 +419,23 @@ Result<Value> parse(std::string_view text, const Limits& limits) {
   return Parser{text, limits}.document();
 }
 
+std::optional<Source> place_of(const Error& error) {
+  constexpr std::string_view kLine = "line ";
+  constexpr std::string_view kColumn = ", column ";
+  const std::string_view text = error.hint().value;
+  const auto column = text.find(kColumn);
+  if (!text.starts_with(kLine) || column == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const auto number = [](std::string_view digits) {
+    std::size_t value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return value;
+  };
+  return Source{.offset = 0,
+                .length = 0,
+                .line = number(text.substr(kLine.size(), column - kLine.size())),
+                .column = number(text.substr(column + kColumn.size()))};
+}
+
 }  // namespace sphere::json

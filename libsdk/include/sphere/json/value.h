@@ -107,6 +107,9 @@ struct Limits {
 // value is "line L, column C", its reason is left to the caller.
 [[nodiscard]] Result<Value> parse(std::string_view text, const Limits& limits = {});
 
+// Line and column of an error of parse(); nothing for too_large and for other errors.
+[[nodiscard]] std::optional<Source> place_of(const Error& error);
+
 // Compact: no white space. Pretty: 2 spaces, LF between lines, none at the end. Non-ASCII stays
 // UTF-8.
 [[nodiscard]] std::string to_compact(const Value& value);

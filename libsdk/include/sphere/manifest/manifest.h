@@ -53,23 +53,27 @@ struct Manifest {
   Capabilities capabilities;
   std::optional<std::int64_t> target_application_runtime_version;
   std::string target_beta_apis;
+  std::optional<std::uint32_t> core;  // Real-time core asked for.
 };
 
 enum class Severity : std::uint8_t { error, warning };
 
-// One thing the validator found. Errors carry a number of category 2
-// (docs/formats/app-manifest.md); on the wire it is 2 * 2^20 + id.
+// One thing the validator found. Errors carry a number (docs/formats/app-manifest.md), nearly all
+// of category 2; on the wire it is category * 2^20 + id.
 struct Finding {
   Severity severity = Severity::error;
-  std::optional<std::uint32_t> id = {};
-  std::string rule = {};     // "GpioParseError"; warnings have names of their own.
-  std::string pointer = {};  // JSON pointer: "/Capabilities/Gpio/2".
+  std::uint32_t category = 2;
+  std::optional<std::uint32_t> id = {};  // Absent for warnings.
+  std::string rule = {};                 // "GpioParseError"; warnings have names of their own.
+  std::string pointer = {};              // JSON pointer: "/Capabilities/Gpio/2".
   std::size_t line = 0, column = 0;
   std::string message = {};
   std::string hint = {};  // What to write instead.
 };
 
-// Who reads: a packer warns of unknown capabilities, a device refuses them.
+// Who reads: a packer warns of unknown capabilities (UnknownCapability), a device refuses them (1,
+// 24: IllegalCapabilityInManifest). A packer reads "$NAME" and a missing or malformed ComponentId,
+// which packing replaces, with warnings at most; for a device they are errors.
 enum class Reader : std::uint8_t { packer, device };
 
 struct Validation {
@@ -78,8 +82,28 @@ struct Validation {
   [[nodiscard]] bool has_errors() const;
 };
 
-// Reads and checks a manifest. Never fails otherwise than by findings; reads at most 64 KiB.
+// Largest manifest that is read or written.
+inline constexpr std::size_t kMaxManifestBytes = std::size_t{64} * 1024;
+
+// Reads and checks a manifest. Never fails otherwise than by findings; reads at most 64 KiB. Pins
+// are compared among the entries that are no "$NAME"; rewrite() compares the rest. What only the
+// caller can see is left to it: package_finding().
 [[nodiscard]] Validation validate(std::string_view text, Reader reader = Reader::packer);
+
+// Errors that show only beside the manifest: in the package directory or file.
+enum class PackageProblem : std::uint8_t {
+  unreadable_manifest = 2,     // ErrorReadingFile
+  no_entry_point_file = 22,    // SpecifiedEntryPointDoesNotExist
+  entry_point_directory = 23,  // SpecifiedEntryPointIsNotAFile
+  no_manifest = 25,            // NoAppManifest
+};
+// The finding for it. `detail` names the file or entry point.
+[[nodiscard]] Finding package_finding(PackageProblem problem, std::string_view detail);
+
+// True when an entry of AllowedConnections can be reached at all: a host or service name (labels of
+// letters, digits, '-' and '_', at most 253 bytes), or an IP address. Others are packed with a
+// warning, and a device never opens anything for them.
+[[nodiscard]] bool is_connection_target(std::string_view entry);
 
 // The errors of `validation` as one Error (package.manifest), naming `file`; at most 20 are listed.
 [[nodiscard]] Error to_error(const Validation& validation, std::string_view file);
