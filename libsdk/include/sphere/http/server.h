@@ -28,7 +28,7 @@ struct Request {
 
 // Gives the body of a streamed answer. Called on a server thread of its own for this request;
 // returns the next piece, blocking at most about a second, "" for "nothing yet", or nothing at the
-// end. It ends when the client leaves.
+// end. It ends when the client leaves. The connection ends with the answer.
 using BodyStream = std::function<std::optional<std::string>()>;
 
 struct Response {
@@ -36,7 +36,8 @@ struct Response {
   Headers headers = {};  // Content-Length, Date and Connection are the server's.
   std::variant<std::string, BodyStream> body = std::string{};
   bool close = false;  // Ends the connection after this answer.
-  // Runs after the last byte has left (restart: first the answer, then the deed).
+  // Runs on a server thread after the last byte has left and, with `close`, the connection has
+  // ended (restart: first the answer, then the deed). It must not stop the server itself.
   std::function<void()> after = {};
 };
 
@@ -58,6 +59,7 @@ using Decision = std::variant<Response, std::unique_ptr<BodySink>>;
 class Handler {
  public:
   virtual ~Handler() = default;
+  // `content_length`: nothing when the body comes in chunks, 0 when there is none.
   [[nodiscard]] virtual Decision on_request(const Request& request,
                                             std::optional<std::uint64_t> content_length) = 0;
 };
@@ -74,6 +76,10 @@ struct ServerOptions {
   std::chrono::seconds body_limit{30};    // Without progress, reading or writing.
   std::chrono::seconds idle_limit{60};    // Keep-alive.
   Headers common_headers = {};            // In every answer, the server's own refusals included.
+  // Beside those in the server's own 400 answers: a malformed head or body framing, and a head that
+  // passes header_bytes, header_lines or target_bytes.
+  Headers malformed_head_headers = {};
+  Headers large_head_headers = {};
 };
 
 // An HTTP/1.1 server over TLS on sockets that the caller has bound and set to listen (TCP or Unix).
