@@ -73,6 +73,8 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kPiece = std::size_t{64} * 1024;  // Of a body, read or written at once.
 // So much of a body that nobody wants is read to keep the connection.
 constexpr std::size_t kDrainToKeep = std::size_t{64} * 1024;
+// Connections that have been accepted and have no place yet.
+constexpr std::size_t kAntechamber = 128;
 // How long an ended connection may take to say goodbye: the peer must get to read the answer
 // before unread bytes of its request make the kernel reset the connection.
 constexpr std::chrono::seconds kGoodbye{2};
@@ -127,12 +129,15 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
   bool expired_ = false;
 };
 
+class Connection;
+
 // What all connections share.
 struct Shared {
   asio::io_context io{1};
   asio::ssl::context tls{asio::ssl::context::tls_server};
   asio::thread_pool workers;
-  asio::steady_timer room{io};  // Cancelled when a connection ends or becomes idle.
+  std::list<std::shared_ptr<Connection>> connections = {};
+  asio::steady_timer room{io};  // Cancelled when a connection ends or changes its phase.
   ServerOptions options;
   Handler* handler;
   SystemClock clock = {};
@@ -146,7 +151,9 @@ struct Shared {
   }
 };
 
-enum class Phase : std::uint8_t { silent, busy, idle, ending };
+// silent: no byte has come. waiting: bytes have come, but all places are taken. Only busy and idle
+// connections have one of the ServerOptions::connection_limit places.
+enum class Phase : std::uint8_t { silent, waiting, busy, idle, ending };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -210,17 +217,60 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Phase phase_ = Phase::silent;
   SteadyClock::time_point since_ = SteadyClock::now();
   bool encrypted_ = false;
+  bool answered_ = false;                // A request, at least.
   bool watching_ = false;                // A coroutine reads to see the client leave...
   bool left_ = false;                    // ...and it did.
   std::function<void()> after_goodbye_;  // Response::after of an answer that ends the connection.
 };
 
+std::size_t count_in(const Shared& shared, Phase one, Phase other) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(shared.connections, [one, other](const auto& connection) {
+        return connection->phase() == one || connection->phase() == other;
+      }));
+}
+
+// Asks the connection that has been in `phase` for longest to go; false when there is none.
+bool evict_oldest(const Shared& shared, Phase phase) {
+  Connection* oldest = nullptr;
+  for (const auto& connection : shared.connections) {
+    if (connection->phase() == phase &&
+        (oldest == nullptr || connection->since() < oldest->since())) {
+      oldest = connection.get();
+    }
+  }
+  if (oldest != nullptr) {
+    oldest->evict();
+  }
+  return oldest != nullptr;
+}
+
+// Whether a connection that has begun to speak may have a place; the longest idle one goes for it.
+bool make_place(const Shared& shared) {
+  return count_in(shared, Phase::busy, Phase::idle) < shared.options.connection_limit ||
+         evict_oldest(shared, Phase::idle);
+}
+
+// Whether one more connection may be accepted. Those that say nothing cost little, and the oldest
+// of them goes first: a flood of them keeps nobody out who speaks at once.
+bool may_accept(const Shared& shared) {
+  return count_in(shared, Phase::silent, Phase::waiting) < kAntechamber ||
+         evict_oldest(shared, Phase::silent);
+}
+
 awaitable<bool> Connection::handshake() {
-  // A connection that says nothing may be closed for a newcomer; from its first byte on it counts.
   watchdog_->arm(shared_->options.header_limit);
   const auto [waited] = co_await stream_.next_layer().async_wait(Socket::wait_read, kToken);
+  watchdog_->disarm();
   if (waited || phase_ == Phase::ending) {
     co_return false;
+  }
+  enter(Phase::waiting);
+  while (!make_place(*shared_)) {
+    co_await shared_->room.async_wait(kToken);
+    if (phase_ == Phase::ending || SteadyClock::now() - since_ > shared_->options.idle_limit) {
+      co_return false;
+    }
   }
   enter(Phase::busy);
   watchdog_->arm(shared_->options.header_limit);
@@ -245,8 +295,11 @@ awaitable<HeadScan> Connection::read_head() {
   const HeadLimits limits{.bytes = shared_->options.header_bytes,
                           .lines = shared_->options.header_lines,
                           .target_bytes = shared_->options.target_bytes};
-  enter(buffer_.size() == 0 ? Phase::idle : Phase::busy);
-  watchdog_->arm(buffer_.size() == 0 ? shared_->options.idle_limit : shared_->options.header_limit);
+  // Idle is who has been answered before. The first request is on its way when the handshake ends:
+  // its connection may not be ended for a newcomer.
+  enter(buffer_.size() == 0 && answered_ ? Phase::idle : Phase::busy);
+  watchdog_->arm(phase_ == Phase::idle ? shared_->options.idle_limit
+                                       : shared_->options.header_limit);
   HeadScan scan;
   while (true) {
     const auto received = buffer_.cdata();
@@ -315,6 +368,7 @@ Request make_request(const Parser& parser) {
 }
 
 awaitable<bool> Connection::serve_request(Exchange& exchange) {
+  answered_ = true;
   const Parser& parser = exchange.parser;
   const Request request = make_request(parser);
   exchange.continue_expected =
@@ -565,37 +619,15 @@ class BeastServer final : public Server {
  private:
   awaitable<void> accept_from(asio::posix::stream_descriptor& listener);
   awaitable<void> serve(std::shared_ptr<Connection> connection);
-  void accept_one(int listener);
-  [[nodiscard]] bool has_room();
+  [[nodiscard]] bool accept_one(int listener);
   void finish_if_done();
 
   Shared shared_;
   std::list<asio::posix::stream_descriptor> listeners_;
-  std::list<std::shared_ptr<Connection>> connections_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{
       asio::make_work_guard(shared_.io)};
   std::thread thread_;
 };
-
-// Whether one more connection may come; asks the longest idle one to go when there are too many.
-bool BeastServer::has_room() {
-  const auto counts = [](const auto& connection) { return connection->phase() != Phase::ending; };
-  const auto open = std::ranges::count_if(connections_, counts);
-  if (static_cast<std::size_t>(open) < shared_.options.connection_limit) {
-    return true;
-  }
-  Connection* longest = nullptr;
-  for (const auto& connection : connections_) {
-    const bool may_go = connection->phase() == Phase::idle || connection->phase() == Phase::silent;
-    if (may_go && (longest == nullptr || connection->since() < longest->since())) {
-      longest = connection.get();
-    }
-  }
-  if (longest != nullptr) {
-    longest->evict();
-  }
-  return longest != nullptr;
-}
 
 awaitable<void> BeastServer::accept_from(asio::posix::stream_descriptor& listener) {
   while (!shared_.stopping) {
@@ -604,23 +636,25 @@ awaitable<void> BeastServer::accept_from(asio::posix::stream_descriptor& listene
     if (ec) {
       break;
     }
-    while (!shared_.stopping && !has_room()) {
+    while (!shared_.stopping && !may_accept(shared_)) {
       co_await shared_.room.async_wait(kToken);
     }
-    if (!shared_.stopping) {
-      accept_one(listener.native_handle());
+    if (!shared_.stopping && !accept_one(listener.native_handle())) {
+      // No descriptor is left, perhaps: it must not become a busy loop.
+      asio::steady_timer pause{shared_.io, std::chrono::milliseconds{20}};
+      co_await pause.async_wait(kToken);
     }
   }
 }
 
-void BeastServer::accept_one(int listener) {
+bool BeastServer::accept_one(int listener) {
   sockaddr_storage address = {};
   socklen_t length = sizeof(address);
   // The generic address of the socket interface.
   auto* const generic = static_cast<sockaddr*>(static_cast<void*>(&address));
   const int number = ::accept4(listener, generic, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (number < 0) {
-    return;  // Gone again, or no descriptor left: the next turn tries again.
+    return false;
   }
   const int family = address.ss_family;
   if (family == AF_INET || family == AF_INET6) {
@@ -632,22 +666,23 @@ void BeastServer::accept_one(int listener) {
   socket.assign(asio::generic::stream_protocol{family, 0}, number, ec);
   if (ec) {
     ::close(number);
-    return;
+    return false;
   }
   auto connection = std::make_shared<Connection>(shared_, std::move(socket));
-  connections_.push_back(connection);
+  shared_.connections.push_back(connection);
   asio::co_spawn(shared_.io, [this, connection] { return serve(connection); }, asio::detached);
+  return true;
 }
 
 awaitable<void> BeastServer::serve(std::shared_ptr<Connection> connection) {
   co_await connection->run();
-  connections_.remove(connection);
+  shared_.connections.remove(connection);
   shared_.room.cancel();
   finish_if_done();
 }
 
 void BeastServer::finish_if_done() {
-  if (shared_.stopping && connections_.empty()) {
+  if (shared_.stopping && shared_.connections.empty()) {
     work_.reset();
   }
 }
@@ -662,7 +697,7 @@ void BeastServer::stop() {
       error_code ignored;
       listener.close(ignored);
     }
-    for (const auto& connection : connections_) {
+    for (const auto& connection : shared_.connections) {
       connection->close();
     }
     shared_.room.cancel();

@@ -65,8 +65,8 @@ class Handler {
 };
 
 struct ServerOptions {
-  std::string certificate_chain_pem;  // Leaf first. TLS 1.2 and 1.3.
-  std::string private_key_pem;
+  std::string certificate_chain_pem = {};  // Leaf first. TLS 1.2 and 1.3.
+  std::string private_key_pem = {};
   std::size_t connection_limit = 16;  // The longest idle one is closed for a newcomer.
   std::size_t worker_threads = 4;     // Requests at work at one time.
   std::size_t header_bytes = 8192;
