@@ -9,8 +9,9 @@
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/constants.h"
 
-#define SPHERE_ARMV8 [[gnu::target("+sha2"), gnu::always_inline]] inline
-#define SPHERE_ARMV8_ENTRY [[gnu::target("+sha2")]]
+// GCC 12 knows the SHA-2 instructions only together with the AES ones, as "+crypto".
+#define SPHERE_ARMV8 [[gnu::target("+crypto"), gnu::always_inline]] inline
+#define SPHERE_ARMV8_ENTRY [[gnu::target("+crypto")]]
 
 namespace sphere::crypto {
 namespace {

@@ -36,7 +36,7 @@ constexpr auto kBackends = std::to_array<HashBackend>({
      .compress = compress_shani_x1},
     {.name = "avx2x8",
      .lanes = 8,
-     .least_lanes = 5,
+     .least_lanes = 3,
      .is_supported = cpu_has_avx2,
      .compress = compress_avx2_x8},
 #elif defined(__aarch64__)
