@@ -20,6 +20,7 @@
 
 enum {
   all_events = EventLoop_Input | EventLoop_Output | EventLoop_Error,
+  ns_per_ms = 1000000,
   stop_serial = 0 /* Event data of the eventfd; registrations count from 1. */
 };
 
@@ -128,10 +129,10 @@ static int rebuild(EventLoop* el) {
   return result;
 }
 
-static int64_t now_ms(void) {
+static int64_t now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* What the application sees of epoll's events. */
@@ -165,17 +166,17 @@ static int handle_one(EventLoop* el, int timeout) {
   return 1;
 }
 
-/* Time until the deadline for epoll_wait; -1: forever. */
+/* Milliseconds until the deadline, rounded up, for epoll_wait; -1: forever. */
 static int time_left(int duration, int64_t deadline) {
-  if (duration < 0) {
-    return -1;
+  if (duration <= 0) {
+    return duration < 0 ? -1 : 0;
   }
-  const int64_t left = deadline - now_ms();
-  return left > 0 ? (int)left : 0;
+  const int64_t left = deadline - now_ns();
+  return left > 0 ? (int)((left + ns_per_ms - 1) / ns_per_ms) : 0;
 }
 
 static EventLoop_Run_Result run(EventLoop* el, int duration, bool process_one_event) {
-  const int64_t deadline = duration > 0 ? now_ms() + duration : 0;
+  const int64_t deadline = duration > 0 ? now_ns() + (int64_t)duration * ns_per_ms : 0;
   EventLoop_Run_Result result = EventLoop_Run_FinishedEmpty;
   while (!atomic_load(&el->is_stopping)) {
     const int timeout = time_left(duration, deadline);

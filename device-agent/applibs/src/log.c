@@ -52,6 +52,7 @@ static void report_dropped(void) {
   char line[64];
   const int length = snprintf(line, sizeof(line), "[log: %u messages dropped]\n", count);
   if (write_all(line, (size_t)length) != 0) {
+    atomic_store(&next_report_second, 0);
     atomic_fetch_add(&dropped, count);
   }
 }
