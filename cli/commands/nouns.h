@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+
+#include "cli/commands/command.h"
+
+// The commands of each noun, defined in cli/commands/<noun>.cpp; listed in table.cpp.
+namespace sphere::cli {
+
+[[nodiscard]] std::span<const CommandSpec> completion_commands();
+[[nodiscard]] std::span<const CommandSpec> doctor_commands();
+[[nodiscard]] std::span<const CommandSpec> project_commands();
+[[nodiscard]] std::span<const CommandSpec> show_sdk_version_commands();
+
+}  // namespace sphere::cli

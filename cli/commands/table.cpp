@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "cli/commands/table.h"
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "cli/commands/command.h"
+#include "cli/commands/nouns.h"
+
+namespace sphere::cli {
+namespace {
+
+constexpr std::array kNouns = {
+    Noun{.name = "show-sdk-version",
+         .summary = "Show the version and the folder of the SDK",
+         .commands = show_sdk_version_commands},
+};
+
+}  // namespace
+
+std::span<const Noun> nouns() { return kNouns; }
+
+std::vector<const CommandSpec*> all_commands() {
+  std::vector<const CommandSpec*> result;
+  for (const Noun& noun : nouns()) {
+    for (const CommandSpec& command : noun.commands()) {
+      result.push_back(&command);
+    }
+  }
+  return result;
+}
+
+}  // namespace sphere::cli

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+
+#include "cli/commands/command.h"
+
+// The commands of each noun whose run functions stand in libsphere_net.so, defined in
+// cli/net/<noun>.cpp; listed in cli/net/table.cpp.
+namespace sphere::cli {
+
+[[nodiscard]] std::span<const NetCommand> project_net_commands();
+
+}  // namespace sphere::cli

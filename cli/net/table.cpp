@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <span>
+#include <vector>
+
+#include "cli/commands/command.h"
+#include "cli/context.h"
+#include "cli/net/commands.h"
+#include "cli/net/library.h"
+
+namespace sphere::cli {
+namespace {
+
+// One row for each noun with commands in this library.
+constexpr std::array<std::span<const NetCommand> (*)(), 0> kNouns = {};
+
+std::vector<NetCommand> collect() {
+  std::vector<NetCommand> result;
+  for (const auto& noun : kNouns) {
+    const auto commands = noun();
+    result.insert(result.end(), commands.begin(), commands.end());
+  }
+  return result;
+}
+
+}  // namespace
+}  // namespace sphere::cli
+
+const sphere::cli::NetTable* sphere_net_table() {
+  static const std::vector<sphere::cli::NetCommand> commands = sphere::cli::collect();
+  static const sphere::cli::NetTable table = {.version = sphere::cli::kNetVersion,
+                                              .context_size = sizeof(sphere::cli::Context),
+                                              .commands = commands.data(),
+                                              .count = commands.size()};
+  return &table;
+}

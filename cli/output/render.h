@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/output/output.h"
+#include "sphere/device/rest_client.h"
+
+namespace sphere::cli {
+
+enum class Format : std::uint8_t { table, json, jsonc, yaml, tsv, none };
+
+[[nodiscard]] std::optional<Format> parse_format(std::string_view text);
+
+struct RenderOptions {
+  Format format = Format::json;
+  std::size_t width = 0;  // Columns of the terminal; 0: nothing is cut.
+  bool color = false;     // For jsonc.
+};
+
+// A whole result as text with a line feed at its end; "" when there is nothing to print.
+// `output.stream` is not looked at.
+[[nodiscard]] std::string render(const Output& output, const RenderOptions& options);
+
+// One row of a stream.
+[[nodiscard]] std::string render_row(const Output& output, const json::Value& row,
+                                     const RenderOptions& options);
+
+// {"error": {...}} of cli.md 5; what is absent is null.
+[[nodiscard]] json::Value error_value(const Error& error, std::string_view needs,
+                                      const std::optional<device::DeviceError>& device_error);
+
+// The forms by themselves.
+[[nodiscard]] std::string to_yaml(const json::Value& value);
+[[nodiscard]] std::string to_table(const Output& output, std::size_t width);
+[[nodiscard]] std::string to_tsv(const Output& output);
+[[nodiscard]] std::string to_colored_json(const json::Value& value);
+
+// The columns that table and tsv show: those of the output, else the keys of its data.
+struct ShownColumn {
+  std::string key;
+  std::string heading;
+};
+[[nodiscard]] std::vector<ShownColumn> shown_columns(const Output& output);
+// A cell: strings as they are, null as "", lists and objects as compact JSON.
+[[nodiscard]] std::string cell_text(const json::Value* value);
+
+}  // namespace sphere::cli
