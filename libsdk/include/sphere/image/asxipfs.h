@@ -13,6 +13,42 @@
 
 namespace sphere::image {
 
+// ASXipFS, the body of an application: a cramfs variant without compression, whose files start on a
+// page so that they can be executed in place. All integers are little-endian.
+//
+//   0        superblock, 76 bytes
+//   76       directory entries, zero-padded to a multiple of 4096
+//   4096 k   data of the files, each starting on a page and zero-padded to one
+//
+//   superblock  0  4  magic 0x28CD3D45
+//               4  4  size of the body, a multiple of 4096
+//               8  4  flags, 3
+//              12  4  0
+//              16 16  "Compressed ROMFS"
+//              32  4  CRC-32 of the body with this field as 0
+//              36  4  edition, 0
+//              40  4  blocks, 0
+//              44  4  number of inodes, the root included
+//              48 16  "Compressed"
+//              64 12  root inode
+//
+//   inode       0  2  mode: 0040755 directory; 0101644 file, 0101755 executable file (01000: XIP)
+//               2  2  uid, 0
+//               4  3  size in bytes; of a directory, of its entries
+//               7  1  gid, 0
+//               8  4  bits 0-5: name length / 4; bits 6-31: offset / 4
+//              12     name, NUL-padded to a multiple of 4; the root has none
+//
+// The entries of a directory are contiguous and sorted by the bytes of their names. An empty file
+// and an empty directory have size and offset 0.
+inline constexpr std::size_t kPageSize = 4096;
+inline constexpr std::uint32_t kMaxInodes = 4096;
+inline constexpr std::size_t kMaxFileBytes = 0xFFFFFF;  // The size field has 24 bits.
+inline constexpr std::size_t kMaxNameBytes = 252;
+inline constexpr std::size_t kMaxPathBytes = 1023;
+inline constexpr std::size_t kMaxDepth = 16;  // Directories above a file.
+inline constexpr std::size_t kMaxBodyBytes = std::size_t{256} * 1024 * 1024;
+
 // One file of an image. `path` is relative ("bin/app"), '/'-separated, without "." and "..".
 struct FileEntry {
   std::string path;
@@ -29,13 +65,22 @@ struct DirectoryEntry {
 struct FileSystem {
   std::uint32_t inode_count = 0;  // The root included.
   std::uint32_t crc = 0;
-  std::vector<FileEntry> files;             // In the order of their data.
+  std::vector<FileEntry> files;             // Depth first in name order.
   std::vector<DirectoryEntry> directories;  // Without the root; parents before children.
 
   [[nodiscard]] const FileEntry* find(std::string_view path) const;  // Leading '/' allowed.
 };
 
-// Reads and checks a whole body. Errors: corrupt, too_large (inodes, depth, path length).
+// Reads and checks a whole body; what it gives needs no further check. Spans in the result point
+// into `body`.
+//
+// Errors, each naming part, offset and value: corrupt for a wrong superblock or CRC; anything but
+// regular files and directories, or another mode, uid or gid; a name that is empty, "." or "..",
+// too long, not UTF-8, not in ascending order, or holds '/', NUL or control characters; a directory
+// outside the directory area, met twice or not filled exactly by its entries; data that is not on a
+// page, lies among the directories, outside the body or in another file; a wrong number of inodes;
+// and any byte that belongs to none of these and is not zero. unsupported for other flags.
+// too_large for more than kMaxInodes, kMaxDepth or kMaxPathBytes.
 [[nodiscard]] Result<FileSystem> read_asxipfs(std::span<const std::byte> body);
 
 struct FileSource {
@@ -44,8 +89,13 @@ struct FileSource {
 };
 
 // Builds a body from path -> content; paths as in FileEntry. Empty directories cannot be named this
-// way and are not written. Errors: invalid_argument (a path), too_large (the limits of the format).
+// way and are not written. The result depends on names, contents and executable bits alone.
+// `spare` bytes can be appended to it without a copy. Errors: invalid_argument (a path: not a name
+// as read_asxipfs() takes it, or a file that is also a directory), too_large (the limits above).
 [[nodiscard]] Result<std::vector<std::byte>> write_asxipfs(
-    const std::map<std::string, FileSource>& files);
+    const std::map<std::string, FileSource>& files, std::size_t spare = 0);
+
+// Whether `name` can be one part of a path in an image.
+[[nodiscard]] bool is_valid_name(std::string_view name);
 
 }  // namespace sphere::image

@@ -41,12 +41,22 @@ struct Packed {
 [[nodiscard]] Result<Packed> pack_application(const PackRequest& request,
                                               const crypto::Signer& signer);
 
-// Signs a package anew: replaces the thumbprint in SG and the signature, nothing else.
+// The image id of a reproducible package v1: from component, build time and body (version 8 of
+// RFC 9562).
+[[nodiscard]] Guid derived_image_id(const Guid& component_id, std::uint64_t build_time,
+                                    std::span<const std::byte> body);
+
+// Signs a package anew: replaces the thumbprint in SG and the signature, nothing else. Only the
+// metadata is looked at. Errors: those of read_metadata(); unsupported for a production package,
+// which holds a second signature, and for package v2; those of the signer.
 [[nodiscard]] Result<std::vector<std::byte>> sign_again(std::span<const std::byte> package,
                                                         const crypto::Signer& signer);
 
-// Writes the files of a package below `directory`, which is made and must be empty or absent.
-// Errors: exists, and those of the file system; nothing is left behind on an error.
+// Writes the files of a package below `directory`, which is made and must be empty or absent, and
+// gives their paths. Files get mode 0644 or 0755, directories 0755. The directory appears complete
+// or not at all: it is written beside its place, synced, and moved there. Nothing is written
+// outside of it whatever the package holds (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS:
+// Linux 5.6). Errors: exists, and those of system_error().
 struct Package;
 [[nodiscard]] Result<std::vector<std::string>> unpack(const Package& package,
                                                       const std::filesystem::path& directory);

@@ -38,6 +38,10 @@ struct Package {
 [[nodiscard]] Result<Package> parse_package(std::span<const std::byte> bytes,
                                             const Limits& limits = {});
 
+// "application", "production package", "capability", "board configuration", "package v2",
+// "image of type 8 (Root file system)": what `metadata` says the file is.
+[[nodiscard]] std::string kind_text(const Metadata& metadata);
+
 // SHA-256 of all bytes but the signature: what v1 signs.
 [[nodiscard]] crypto::Sha256Digest signed_digest(const Package& package);
 

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sphere::image {
+
+// CRC-32 as in zlib, PNG and cramfs: polynomial 0xEDB88320 (reflected), initial and final
+// exclusive-or 0xFFFFFFFF.
+class Crc32 {
+ public:
+  Crc32& update(std::span<const std::byte> bytes);
+  [[nodiscard]] std::uint32_t value() const noexcept { return ~state_; }
+
+ private:
+  std::uint32_t state_ = 0xFFFFFFFF;
+};
+
+// One way to compute it. `update` takes and gives the inner state, without the final inversion.
+struct Crc32Kernel {
+  std::string_view name;
+  bool (*supported)();
+  std::uint32_t (*update)(std::uint32_t state, std::span<const std::byte> bytes);
+};
+
+// All of them, the fastest first; the last is supported everywhere. Crc32 uses the first supported.
+[[nodiscard]] std::span<const Crc32Kernel> crc32_kernels();
+
+}  // namespace sphere::image

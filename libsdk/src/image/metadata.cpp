@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "sphere/image/metadata.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/sections.h"
+#include "sphere/core/reader.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/core/writer.h"
+
+namespace sphere::image {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+constexpr std::uint32_t kMagic = 0x4D345834;  // "4X4M"
+constexpr std::size_t kLengthWord = 4;
+constexpr std::size_t kSmallestBlock = 12;  // Magic, count, length word.
+constexpr std::size_t kLargestBlockV1 = 65'536;
+constexpr std::size_t kLargestBlock = 131'072;  // Of package v2.
+constexpr std::uint32_t kMaxSections = 64;
+constexpr std::size_t kNameSize = 32;  // In DB, the NUL included.
+
+constexpr std::array<char, 2> kIdId = {'I', 'D'};
+constexpr std::array<char, 2> kSgId = {'S', 'G'};
+constexpr std::array<char, 2> kDbId = {'D', 'B'};
+constexpr std::array<char, 2> kTpId = {'T', 'P'};
+constexpr std::array<char, 2> kNdId = {'N', 'D'};
+
+struct Block {
+  Bytes bytes;  // "4X4M" through the length word.
+  std::size_t offset = 0;
+};
+
+Result<Block> find_block(Bytes package) {
+  if (package.size() < kSmallestBlock + kSignatureSize) {
+    return corrupt("file", 0, fmt::format("{} bytes are too short for a package", package.size()),
+                   std::to_string(package.size()));
+  }
+  const auto unsigned_part = package.first(package.size() - kSignatureSize);
+  const auto word_at = unsigned_part.size() - kLengthWord;
+  const std::size_t length =
+      Reader{unsigned_part.subspan(word_at)}.little_endian<std::uint32_t>().value_or(0);
+  if (length < kSmallestBlock || length > unsigned_part.size()) {
+    return corrupt("metadata length", word_at,
+                   fmt::format("{} does not lie within the file", length), std::to_string(length));
+  }
+  if (length > kLargestBlock) {
+    return too_large(fmt::format("the metadata block has {} bytes; at most {} are allowed", length,
+                                 kLargestBlock),
+                     std::to_string(length));
+  }
+  return Block{unsigned_part.last(length), unsigned_part.size() - length};
+}
+
+Result<Section> read_section(Reader& reader, std::size_t offset) {
+  const auto id = reader.bytes(2);
+  const auto length = reader.little_endian<std::uint16_t>();
+  if (!id || !length) {
+    return corrupt("metadata", offset, "a section goes beyond the block");
+  }
+  Section section{.id = {std::to_integer<char>((*id)[0]), std::to_integer<char>((*id)[1])},
+                  .payload = {}};
+  const auto part = fmt::format("section {}", id_text(section.id));
+  if (*length == 0) {
+    return corrupt(part, offset, "its length is 0");
+  }
+  const auto payload = reader.bytes(*length);
+  if (!payload) {
+    return corrupt(part, offset, fmt::format("its {} bytes go beyond the block", *length),
+                   std::to_string(*length));
+  }
+  const auto* rule = find_rule(section.id);
+  if (rule != nullptr && rule->fits != nullptr && !rule->fits(*length)) {
+    return corrupt(part, offset, fmt::format("its length cannot be {}", *length),
+                   std::to_string(*length));
+  }
+  section.payload = *payload;
+  return section;
+}
+
+bool has_section(const Metadata& metadata, std::array<char, 2> id) {
+  return std::ranges::find(metadata.sections, id, &Section::id) != metadata.sections.end();
+}
+
+Result<void> read_sections(const Block& block, Metadata& metadata) {
+  Reader reader{block.bytes.first(block.bytes.size() - kLengthWord)};
+  if (const auto magic = reader.little_endian<std::uint32_t>(); magic != kMagic) {
+    return corrupt("metadata", block.offset, "it does not begin with \"4X4M\"",
+                   fmt::format("{:#010x}", magic.value_or(0)));
+  }
+  const auto count = reader.little_endian<std::uint32_t>().value_or(0);
+  if (count == 0) {
+    return corrupt("metadata", block.offset + 4, "it has no sections");
+  }
+  if (count > kMaxSections) {
+    return too_large(
+        fmt::format("the metadata has {} sections; at most {} are allowed", count, kMaxSections),
+        std::to_string(count));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto offset = block.offset + block.bytes.size() - kLengthWord - reader.left();
+    SPHERE_TRY_ASSIGN(const auto section, read_section(reader, offset));
+    if (has_section(metadata, section.id)) {
+      return corrupt(fmt::format("section {}", id_text(section.id)), offset, "it is there twice");
+    }
+    metadata.sections.push_back(section);
+    const auto* rule = find_rule(section.id);
+    if (rule != nullptr && rule->decode != nullptr) {
+      SPHERE_TRY(rule->decode(section.payload, offset + 4, metadata));
+    }
+  }
+  if (reader.left() != 0) {
+    return corrupt("metadata", block.offset + block.bytes.size() - kLengthWord - reader.left(),
+                   fmt::format("{} bytes after the last section", reader.left()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Metadata> read_metadata(Bytes package) {
+  SPHERE_TRY_ASSIGN(const auto block, find_block(package));
+  Metadata metadata;
+  metadata.body_size = block.offset;
+  metadata.signature = package.last(kSignatureSize);
+  SPHERE_TRY(read_sections(block, metadata));
+  for (const auto id : {kIdId, kSgId, kDbId}) {
+    if (!has_section(metadata, id)) {
+      return corrupt("metadata", block.offset, fmt::format("there is no section {}", id_text(id)));
+    }
+  }
+  if (metadata.signature_info.signing_type == kSigningTypeEcdsaP256 &&
+      block.bytes.size() > kLargestBlockV1) {
+    return too_large(fmt::format("the metadata block has {} bytes; at most {} are allowed",
+                                 block.bytes.size(), kLargestBlockV1),
+                     std::to_string(block.bytes.size()));
+  }
+  return metadata;
+}
+
+std::vector<std::byte> write_sections(std::span<const Section> sections) {
+  Writer writer;
+  writer.little_endian(kMagic).little_endian(static_cast<std::uint32_t>(sections.size()));
+  for (const auto& section : sections) {
+    assert(!section.payload.empty() && section.payload.size() <= UINT16_MAX);
+    writer.text({section.id.data(), section.id.size()})
+        .little_endian(static_cast<std::uint16_t>(section.payload.size()))
+        .bytes(section.payload);
+  }
+  writer.little_endian(static_cast<std::uint32_t>(writer.size() + kLengthWord));
+  return std::move(writer).take();
+}
+
+std::vector<std::byte> write_metadata(const Identity& identity, const SignatureInfo& signature_info,
+                                      const DebugInfo& debug,
+                                      std::optional<std::uint32_t> temporary,
+                                      const std::optional<std::vector<AbiDependency>>& depends) {
+  Writer id;
+  id.little_endian(identity.image_type)
+      .little_endian(std::uint16_t{0})
+      .bytes(identity.component_id.stored())
+      .bytes(identity.image_id.stored());
+  Writer signature;
+  signature.bytes(signature_info.thumbprint).little_endian(signature_info.signing_type);
+  const auto name =
+      cut_utf8(std::string_view{debug.name}.substr(0, debug.name.find('\0')), kNameSize - 1);
+  Writer debug_section;
+  debug_section.little_endian(debug.build_time).text(name).zeros(kNameSize - name.size());
+  std::vector<Section> sections = {{.id = kIdId, .payload = id.data()},
+                                   {.id = kSgId, .payload = signature.data()},
+                                   {.id = kDbId, .payload = debug_section.data()}};
+  Writer temporary_section;
+  if (temporary) {
+    temporary_section.little_endian(*temporary);
+    sections.push_back({.id = kTpId, .payload = temporary_section.data()});
+  }
+  Writer depends_section;
+  if (depends) {
+    depends_section.little_endian(static_cast<std::uint32_t>(depends->size()));
+    for (const auto& entry : *depends) {
+      depends_section.little_endian(entry.version).little_endian(entry.identity_type);
+    }
+    sections.push_back({.id = kNdId, .payload = depends_section.data()});
+  }
+  return write_sections(sections);
+}
+
+}  // namespace sphere::image
