@@ -76,11 +76,17 @@ http::Response pieces() {
           }}};
 }
 
-std::string big_body(std::string_view target) {
-  std::size_t bytes = 0;
+std::size_t number_in(std::string_view target) {
+  std::size_t number = 0;
   const std::string_view digits = target.substr(target.find('?') + 1);
-  std::from_chars(digits.data(), digits.data() + digits.size(), bytes);
-  return std::string(bytes, 'x');
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return number;
+}
+
+http::Response blocks(std::size_t count) {
+  return {.body = http::BodyStream{[left = count]() mutable -> std::optional<std::string> {
+            return left-- == 0 ? std::nullopt : std::optional{std::string(65536, 'x')};
+          }}};
 }
 
 }  // namespace
@@ -120,7 +126,10 @@ http::Decision TestServer::Answers::on_request(const http::Request& request,
     return http::Response{.headers = {{"X-Evil", "a\r\nb: c"}, {"Bad Name", "x"}}, .body = "hello"};
   }
   if (path == "/big") {
-    return http::Response{.body = big_body(request.target)};
+    return http::Response{.body = std::string(number_in(request.target), 'x')};
+  }
+  if (path == "/blocks") {
+    return blocks(number_in(request.target));
   }
   if (path == "/refuse") {
     return http::Response{.status = 403};

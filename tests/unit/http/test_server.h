@@ -26,6 +26,7 @@ namespace sphere::test {
 //   any /echo         the body, collected        /count   the number of bytes of the body
 //   any /refuse       403, the body is not read  /short   takes 10 bytes, then 413
 //   /stream           three pieces               /follow  a line each 10 ms for ever
+//   /blocks?n         n pieces of 64 KiB
 //   /bye              closes                     /after   sets after_ran when sent
 //   /slow             answers after 200 ms       else     404
 class TestServer {

@@ -39,6 +39,8 @@ struct ClientRequest {
   std::function<bool(std::string_view)> sink = {};
   // Bytes of the request body sent so far and in all.
   std::function<void(std::size_t, std::size_t)> progress = {};
+  // Asked several times a second while the request runs; true ends it with Errc::cancelled.
+  std::function<bool()> cancelled = {};
 };
 
 struct ClientResponse {
@@ -53,10 +55,13 @@ class Client {
  public:
   virtual ~Client() = default;
   // Errors: unavailable (nobody listens; device.refused), timeout (device.timeout), unverified
-  // (TLS; device.tls, with OpenSSL's reason), too_large, cancelled, io.
+  // (TLS; device.tls, with OpenSSL's reason), too_large, cancelled, io (the other side ended the
+  // connection; link.no-answer).
   [[nodiscard]] virtual Result<ClientResponse> send(const ClientRequest& request) = 0;
 };
 
+// Connects to nothing yet. Errors: invalid_argument (the URL is neither https nor http, or an https
+// one comes without ca_pem).
 [[nodiscard]] Result<std::unique_ptr<Client>> make_client(Endpoint endpoint);
 
 }  // namespace sphere::http
