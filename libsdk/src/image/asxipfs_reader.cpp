@@ -286,7 +286,7 @@ class TreeReader {
     return {};
   }
 
-  // No two ranges overlap, files lie behind the directories, and what nothing owns is zero.
+  // No two ranges overlap, and files lie behind the directories.
   Result<void> check_ranges() {
     std::ranges::sort(ranges_, {}, &Range::begin);
     const auto first_page = round_up(directory_end_, kPageSize);
@@ -295,6 +295,15 @@ class TreeReader {
       if (range.begin < at || (range.is_file && range.begin < first_page)) {
         return corrupt("body", range.begin, "data of a file lies in something else");
       }
+      at = range.end;
+    }
+    return check_zeros();
+  }
+
+  // What no range owns is zero. The ranges are sorted and do not overlap.
+  Result<void> check_zeros() const {
+    std::size_t at = 0;
+    for (const auto& range : ranges_) {
       if (!is_zero(body_.subspan(at, range.begin - at))) {
         return corrupt("body", at, "bytes that nothing owns are not zero");
       }
