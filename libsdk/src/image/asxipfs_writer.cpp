@@ -33,7 +33,7 @@ struct Node {
 
 tl::unexpected<Error> bad_path(std::string_view path, std::string_view why) {
   return fail(Errc::invalid_argument, fmt::format("{} {}", escape_control(path), why),
-              {.reason = "usage.bad-value", .value = escape_control(path)});
+              {.reason = "local.file-unreadable", .value = escape_control(path)});
 }
 
 // Adds `path` to the tree and returns how many nodes that made.

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "sphere/core/reader.h"
+#include "sphere/core/result.h"
+#include "sphere/image/executable_check.h"
+
+namespace sphere::image {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+// Numbers of the System V ABI and of its ARM supplement.
+constexpr std::size_t kIdentSize = 16;
+constexpr std::uint8_t kClass32 = 1;
+constexpr std::uint8_t kClass64 = 2;
+constexpr std::uint8_t kLittleEndian = 1;
+constexpr std::uint32_t kLoad = 1;
+constexpr std::uint32_t kDynamic = 2;
+constexpr std::uint32_t kInterpreter = 3;
+constexpr std::uint32_t kGnuStack = 0x6474E551;
+constexpr std::uint32_t kFlagExecute = 1;
+constexpr std::uint32_t kFlagWrite = 2;
+constexpr std::uint32_t kFlagRead = 4;
+constexpr std::uint64_t kTagNeeded = 1;
+constexpr std::uint64_t kTagStringTable = 5;
+constexpr std::uint64_t kTagTextRelocations = 22;
+constexpr std::uint64_t kTagFlags = 30;
+constexpr std::uint64_t kDynamicTextRelocations = 4;
+
+constexpr std::size_t kMaxHeaders = 128;
+constexpr std::size_t kMaxLibraries = 256;
+constexpr std::size_t kMaxText = 255;  // Interpreter path or soname.
+
+tl::unexpected<Error> broken(std::string_view what, std::size_t offset) {
+  return fail(Errc::corrupt,
+              fmt::format("the ELF file's {} at offset {} is malformed", what, offset),
+              {.reason = "package.executable", .value = std::to_string(offset)});
+}
+
+struct ProgramHeader {
+  std::uint32_t type = 0;
+  std::uint32_t flags = 0;
+  ElfSegment segment;
+};
+
+struct Header {
+  ElfInfo info;
+  std::uint64_t table_offset = 0;
+  std::size_t entry_size = 0;
+  std::size_t entry_count = 0;
+};
+
+// An address, offset or size: four bytes in a 32-bit file, eight in a 64-bit one.
+std::optional<std::uint64_t> read_word(Reader& reader, bool is_64_bit) {
+  if (is_64_bit) {
+    return reader.little_endian<std::uint64_t>();
+  }
+  return reader.little_endian<std::uint32_t>();
+}
+
+Result<bool> read_ident(Bytes file) {
+  constexpr std::string_view kMagic =
+      "\x7F"
+      "ELF";
+  const auto magic = std::as_bytes(std::span{kMagic});
+  if (file.size() < kIdentSize || !std::ranges::equal(file.first(magic.size()), magic)) {
+    return fail(Errc::corrupt, "it is not an ELF file", {.reason = "package.executable"});
+  }
+  const auto file_class = std::to_integer<std::uint8_t>(file[4]);
+  if ((file_class != kClass32 && file_class != kClass64) ||
+      std::to_integer<std::uint8_t>(file[5]) != kLittleEndian) {
+    return fail(Errc::unsupported, "only little-endian ELF files of 32 or 64 bits are supported",
+                {.reason = "package.executable"});
+  }
+  return file_class == kClass64;
+}
+
+Result<Header> read_header(Bytes file) {
+  Header header;
+  SPHERE_TRY_ASSIGN(header.info.is_64_bit, read_ident(file));
+  Reader reader{file.subspan(kIdentSize)};
+  const bool wide = header.info.is_64_bit;
+  const auto type = reader.little_endian<std::uint16_t>();
+  const auto machine = reader.little_endian<std::uint16_t>();
+  const auto version = reader.little_endian<std::uint32_t>();
+  const auto entry = read_word(reader, wide);
+  const auto table = read_word(reader, wide);
+  const auto sections = read_word(reader, wide);
+  const auto flags = reader.little_endian<std::uint32_t>();
+  const auto own_size = reader.little_endian<std::uint16_t>();
+  const auto entry_size = reader.little_endian<std::uint16_t>();
+  const auto entry_count = reader.little_endian<std::uint16_t>();
+  if (!entry_count || version != 1U || !sections || !own_size) {
+    return broken("header", 0);
+  }
+  header.info.type = *type;
+  header.info.machine = *machine;
+  header.info.entry = *entry;
+  header.info.flags = *flags;
+  header.table_offset = *table;
+  header.entry_size = *entry_size;
+  header.entry_count = *entry_count;
+  const std::size_t least = wide ? 56 : 32;
+  if (header.entry_count > 0 && header.entry_size < least) {
+    return broken("program header size", 0);
+  }
+  if (header.entry_count > kMaxHeaders) {
+    return fail(Errc::too_large,
+                fmt::format("the ELF file has {} program headers; at most {} are allowed",
+                            header.entry_count, kMaxHeaders),
+                {.reason = "package.executable"});
+  }
+  return header;
+}
+
+std::optional<ProgramHeader> read_program_header(Bytes entry, bool wide) {
+  Reader reader{entry};
+  const auto type = reader.little_endian<std::uint32_t>();
+  auto flags = wide ? reader.little_endian<std::uint32_t>() : std::optional<std::uint32_t>{};
+  const auto offset = read_word(reader, wide);
+  const auto address = read_word(reader, wide);
+  const auto physical = read_word(reader, wide);
+  const auto file_size = read_word(reader, wide);
+  const auto memory_size = read_word(reader, wide);
+  if (!wide) {
+    flags = reader.little_endian<std::uint32_t>();
+  }
+  if (!memory_size || !flags || !physical) {
+    return std::nullopt;
+  }
+  return ProgramHeader{.type = *type,
+                       .flags = *flags,
+                       .segment = {.address = *address,
+                                   .memory_size = *memory_size,
+                                   .file_offset = *offset,
+                                   .file_size = *file_size,
+                                   .readable = (*flags & kFlagRead) != 0,
+                                   .writable = (*flags & kFlagWrite) != 0,
+                                   .executable = (*flags & kFlagExecute) != 0}};
+}
+
+// The bytes of the file that a segment holds, or nothing when they do not lie in it.
+std::optional<Bytes> content_of(Bytes file, const ElfSegment& segment) {
+  if (segment.file_offset > file.size() || segment.file_size > file.size() - segment.file_offset) {
+    return std::nullopt;
+  }
+  return file.subspan(static_cast<std::size_t>(segment.file_offset),
+                      static_cast<std::size_t>(segment.file_size));
+}
+
+// A text that ends with NUL at the front of `bytes`.
+std::optional<std::string> read_text(Bytes bytes) {
+  const auto part = bytes.first(std::min(bytes.size(), kMaxText + 1));
+  const auto end = std::ranges::find(part, std::byte{0});
+  if (end == part.end() || end == part.begin()) {
+    return std::nullopt;
+  }
+  std::string text;
+  std::transform(part.begin(), end, std::back_inserter(text),
+                 [](std::byte byte) { return std::to_integer<char>(byte); });
+  return text;
+}
+
+class ElfReader {
+ public:
+  ElfReader(Bytes file, Header header) : file_{file}, header_{std::move(header)} {}
+
+  Result<ElfInfo> read() && {
+    for (std::size_t i = 0; i < header_.entry_count; ++i) {
+      SPHERE_TRY(read_entry(i));
+    }
+    SPHERE_TRY(read_dynamic());
+    return std::move(header_.info);
+  }
+
+ private:
+  Result<void> read_entry(std::size_t index) {
+    const auto at = header_.table_offset + index * header_.entry_size;
+    if (at < header_.table_offset || at > file_.size() || header_.entry_size > file_.size() - at) {
+      return broken("program header", static_cast<std::size_t>(header_.table_offset));
+    }
+    const auto offset = static_cast<std::size_t>(at);
+    const auto header =
+        read_program_header(file_.subspan(offset, header_.entry_size), header_.info.is_64_bit);
+    if (!header) {
+      return broken("program header", offset);
+    }
+    const auto content = content_of(file_, header->segment);
+    if (!content) {
+      return broken("segment", offset);
+    }
+    return keep(*header, *content, offset);
+  }
+
+  Result<void> keep(const ProgramHeader& header, Bytes content, std::size_t offset) {
+    if (header.type == kLoad) {
+      if (header.segment.file_size > header.segment.memory_size) {
+        return broken("segment", offset);
+      }
+      header_.info.segments.push_back(header.segment);
+    } else if (header.type == kDynamic) {
+      dynamic_ = content;
+    } else if (header.type == kGnuStack) {
+      header_.info.executable_stack = header.segment.executable;
+    } else if (header.type == kInterpreter) {
+      auto text = read_text(content);
+      if (!text) {
+        return broken("interpreter", offset);
+      }
+      header_.info.interpreter = *std::move(text);
+    }
+    return {};
+  }
+
+  // The bytes of the file from `address` to the end of its segment.
+  [[nodiscard]] std::optional<Bytes> at_address(std::uint64_t address) const {
+    for (const auto& segment : header_.info.segments) {
+      if (address >= segment.address && address - segment.address < segment.file_size) {
+        const auto content = content_of(file_, segment);
+        return content ? std::optional{content->subspan(
+                             static_cast<std::size_t>(address - segment.address))}
+                       : std::nullopt;
+      }
+    }
+    return std::nullopt;
+  }
+
+  Result<void> read_dynamic() {
+    std::vector<std::uint64_t> names;
+    std::optional<std::uint64_t> strings;
+    Reader reader{dynamic_};
+    while (reader.left() > 0) {
+      const auto tag = read_word(reader, header_.info.is_64_bit);
+      const auto value = read_word(reader, header_.info.is_64_bit);
+      if (!tag || !value) {
+        return broken("dynamic section", 0);
+      }
+      if (*tag == 0) {
+        break;
+      }
+      if (*tag == kTagNeeded) {
+        names.push_back(*value);
+      } else if (*tag == kTagStringTable) {
+        strings = value;
+      } else if (*tag == kTagTextRelocations ||
+                 (*tag == kTagFlags && (*value & kDynamicTextRelocations) != 0)) {
+        header_.info.text_relocations = true;
+      }
+      if (names.size() > kMaxLibraries) {
+        return fail(Errc::too_large,
+                    fmt::format("the ELF file needs more than {} libraries", kMaxLibraries),
+                    {.reason = "package.executable"});
+      }
+    }
+    return read_names(names, strings);
+  }
+
+  Result<void> read_names(const std::vector<std::uint64_t>& names,
+                          std::optional<std::uint64_t> strings) {
+    if (names.empty()) {
+      return {};
+    }
+    const auto table = strings ? at_address(*strings) : std::nullopt;
+    if (!table) {
+      return broken("string table", 0);
+    }
+    for (const auto name : names) {
+      auto text = name < table->size() ? read_text(table->subspan(static_cast<std::size_t>(name)))
+                                       : std::nullopt;
+      if (!text) {
+        return broken("name of a library", static_cast<std::size_t>(name));
+      }
+      header_.info.needed.push_back(*std::move(text));
+    }
+    return {};
+  }
+
+  Bytes file_;
+  Header header_;
+  Bytes dynamic_;
+};
+
+}  // namespace
+
+Result<ElfInfo> read_elf(Bytes file) {
+  SPHERE_TRY_ASSIGN(auto header, read_header(file));
+  return ElfReader{file, std::move(header)}.read();
+}
+
+}  // namespace sphere::image
