@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <string>
 #include <string_view>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -85,6 +86,7 @@ struct ChildPlan {
   char** environment;
   std::vector<std::pair<int, int>> moves;  // {source, target}
   bool new_session;
+  pid_t end_with;  // The parent whose end is the child's end; 0: no such bond.
 };
 
 // Runs in the child; async-signal-safe calls only. Never returns.
@@ -104,6 +106,12 @@ struct ChildPlan {
   static_cast<void>(::signal(SIGPIPE, SIG_DFL));
   if (plan.new_session) {
     ::setsid();
+  }
+  if (plan.end_with != 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != plan.end_with) {  // It ended before the bond was made.
+      ::_exit(127);
+    }
   }
   std::array<int, 16> held = {};
   const std::size_t count = std::min(plan.moves.size(), held.size());
@@ -176,7 +184,8 @@ Result<ChildProcess> ChildProcess::start(const Command& command) {
                  .arguments = argument_pointers.data(),
                  .environment = environment_pointers.data(),
                  .moves = command.pass,
-                 .new_session = command.new_session};
+                 .new_session = command.new_session,
+                 .end_with = command.end_with_parent ? ::getpid() : 0};
   const std::array<int, 3> standard = {command.standard_input, command.standard_output,
                                        command.standard_error};
   for (int target = 0; target < 3; ++target) {

@@ -26,6 +26,8 @@ struct Command {
   int standard_output = -1;
   int standard_error = -1;
   bool new_session = false;  // setsid(): detached from the terminal and its signals.
+  // SIGKILL for the child when the thread that started it ends, however it ends.
+  bool end_with_parent = false;
   // Descriptors the child gets at these numbers: {caller's, child's}. All others are closed.
   std::vector<std::pair<int, int>> pass = {};
 };

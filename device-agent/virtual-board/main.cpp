@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "device-agent/virtual-board/board.h"
+#include "device-agent/virtual-board/options.h"
+#include "sphere/core/clock.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+
+namespace {
+
+using sphere::virtual_board::Board;
+
+// Whoever started us reads one line from this descriptor. It is gone once the line is written,
+// unless it is a standard stream.
+void tell(int descriptor, std::string_view line) {
+  const auto text = fmt::format("{}\n", line);
+  [[maybe_unused]] const auto told =
+      sphere::write_all(descriptor, std::as_bytes(std::span{text}), "ready descriptor");
+  if (descriptor > STDERR_FILENO) {
+    ::close(descriptor);
+  }
+}
+
+int run(std::span<const char* const> arguments) {
+  auto options = sphere::virtual_board::parse_options(arguments);
+  if (!options) {
+    fmt::print(stderr, "error: {}\nnext:  {}\n", options.error().message(),
+               options.error().hint().next);
+    return 2;
+  }
+  if (options->help) {
+    fmt::print("{}", sphere::virtual_board::kUsage);
+    return EXIT_SUCCESS;
+  }
+  ::umask(S_IRWXG | S_IRWXO);
+  // Nothing of the starter's reaches sphered.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  const sphere::SystemClock clock;
+  const auto report = [&](const sphere::Error& error, bool told) {
+    if (!told) {
+      tell(options->ready_fd, fmt::format("error: {}", error.message()));
+    }
+    return EXIT_FAILURE;
+  };
+  auto board = Board::create(*options, clock);
+  if (!board) {
+    return report(board.error(), false);
+  }
+  bool told = false;
+  const auto ended = (*board)->run([&] {
+    tell(options->ready_fd, "ready");
+    told = true;
+  });
+  return ended ? EXIT_SUCCESS : report(ended.error(), told);
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) {
+  try {
+    return run(std::span{argv, static_cast<std::size_t>(argc)}.subspan(argc > 0 ? 1 : 0));
+  } catch (const std::exception& exception) {
+    std::fputs(exception.what(), stderr);
+    return EXIT_FAILURE;
+  }
+}
