@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "sphere/core/process.h"
 
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <fcntl.h>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 
 using namespace std::chrono_literals;
@@ -58,4 +63,33 @@ TEST_CASE("a command sets and clears the environment", "[core]") {
                                         10s);
   REQUIRE(run);
   CHECK(run->output == "A=1\nB=2\n");
+}
+
+TEST_CASE("a child that is bound to its parent ends with it", "[core]") {
+  // The parent is a fork of ours, which starts a child, tells its process id and ends.
+  std::array<int, 2> ends = {};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    const auto child = sphere::ChildProcess::start(
+        {.program = "sleep", .arguments = {"100"}, .end_with_parent = true});
+    const pid_t pid = child ? child->pid() : -1;
+    [[maybe_unused]] const auto sent = ::write(ends[1], &pid, sizeof pid);
+    ::_exit(0);
+  }
+  pid_t child = -1;
+  REQUIRE(::read(ends[0], &child, sizeof child) == sizeof child);
+  REQUIRE(child > 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+  ::waitpid(parent, nullptr, 0);
+
+  bool ended = false;
+  for (int i = 0; i < 200 && !ended; ++i) {
+    // It is a zombie until init, or whoever adopted it, collects it.
+    const auto state = sphere::read_text_file("/proc/" + std::to_string(child) + "/stat", 4096);
+    ended = !state || state->find(") Z ") != std::string::npos;
+    ::usleep(10'000);
+  }
+  CHECK(ended);
 }

@@ -318,11 +318,11 @@ TEST_CASE_METHOD(Board, "a follower that does not read loses edges, not the boar
     CHECK(ask(pin.descriptor.get(), SPHERE_VERB_GPIO_SET, i % 2 == 0 ? kOne : kZero));
   }
   std::string text;
-  for (int i = 0; i < 20 && text.find("\"seq\":6001,") == std::string::npos; ++i) {
+  for (int i = 0; i < 20 && text.find("\"seq\":6001}") == std::string::npos; ++i) {
     text += read_available(stream.descriptor.get());
     turn();
   }
-  CHECK_THAT(text, Catch::Matchers::Contains("\"seq\":6001,"));
+  CHECK_THAT(text, Catch::Matchers::Contains("\"seq\":6001}"));
   CHECK_THAT(text, Catch::Matchers::Contains("{\"dropped\":"));
 }
 
