@@ -8,17 +8,15 @@ import sys
 
 CODE = (".c", ".h", ".cpp", ".py", ".sh", ".cmake")
 SPDX = "SPDX-License-" + "Identifier: MIT"  # In two parts: reuse reads this file, too.
-LONGEST = 700  # Lines; style aims at 300. A longer file is two files.
+LONGEST = 800  # Lines; style aims at 300. A longer file is two files.
 MAIN_LONGEST = 80
 
 # (pattern, files it concerns, what to do instead)
 RULES = [
     (r"using namespace std\s*;", r"\.(h|cpp)$", "name what you use"),
-    (r"\bfile\s*\(\s*GLOB", r"CMakeLists\.txt$|\.cmake$", "list the files"),
+    (r"\bfile\s*\(\s*GLOB", r"CMakeLists\.txt$", "list the files"),
     (r"\bCMAKE_C(XX)?_FLAGS\b", r"CMakeLists\.txt$", "presets set flags; targets set options"),
     (r"\binclude_directories\s*\(", r"CMakeLists\.txt$", "use target_include_directories"),
-    (r"(?<!error)\.value\(\)", r"^(cli|libsdk|device-agent|security-service)/.*\.(h|cpp)$",
-     "test first, or SPHERE_TRY_ASSIGN: Result::value() throws"),
     (r"\bTODO\b(?!\(#\d+\))|\bFIXME\b|\bXXX\b|\bHACK\b", r"^(?!tests/lint/)", "open an issue: TODO(#123)"),
     (r"[ \t]+$", r"\.(c|h|cpp|py|sh|cmake|txt|json)$", "no blanks at line ends"),
 ]
@@ -41,7 +39,7 @@ def problems_in(name, text):
         if not re.search(concerned, name):
             continue
         for number, line in enumerate(lines, 1):
-            if re.search(pattern, line) and "std::optional" not in line:
+            if re.search(pattern, line):
                 yield f"{name}:{number}: {line.strip()[:60]!r}: {instead}"
 
 

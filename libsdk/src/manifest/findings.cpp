@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -151,10 +152,21 @@ void Findings::add(Finding finding, const Place& place) {
   list_.push_back(std::move(finding));
 }
 
+namespace {
+
+bool is_before(const Finding& a, const Finding& b) {
+  return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+}
+
+}  // namespace
+
 std::vector<Finding> Findings::take() {
-  std::stable_sort(list_.begin(), list_.end(), [](const Finding& a, const Finding& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-  });
+  // Findings of one place keep the order in which they were made: std::stable_sort would say so,
+  // but libstdc++ 12's uses what clang 19 calls deprecated. There are few, so insertion is enough.
+  for (auto next = list_.begin(); next != list_.end(); ++next) {
+    const auto place = std::upper_bound(list_.begin(), next, *next, is_before);
+    std::rotate(place, next, std::next(next));
+  }
   return std::move(list_);
 }
 
