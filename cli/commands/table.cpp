@@ -12,6 +12,9 @@ namespace sphere::cli {
 namespace {
 
 constexpr std::array kNouns = {
+    Noun{.name = "project",
+         .summary = "Make, build and run app projects",
+         .commands = project_commands},
     Noun{.name = "show-sdk-version",
          .summary = "Show the version and the folder of the SDK",
          .commands = show_sdk_version_commands},

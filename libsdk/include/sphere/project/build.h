@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -13,17 +14,21 @@ struct BuildRequest {
   std::filesystem::path directory;
   std::string preset = "ARM-Debug";
   std::filesystem::path sdk_directory;
-  std::filesystem::path tool;  // The sphere program that packs; empty: the SDK's.
+  // Set while it runs (by a signal): the tools are stopped and the build ends as cancelled.
+  const std::atomic<bool>* interrupted = nullptr;
 };
 
 struct Built {
-  std::vector<std::filesystem::path> packages;  // *.imagepackage of this build, newest last.
+  // *.imagepackage below the build folder, sorted; those that were made before and are still right
+  // included.
+  std::vector<std::filesystem::path> packages;
   std::filesystem::path log;
 };
 
 // Runs `cmake --preset` and `cmake --build` of a project with AzureSphereDefaultSDKDir set. The
-// tools' output goes to a log file in the build folder and, on failure, its last lines into the
-// error. Errors: not_found (no CMakePresets.json, preset, cmake, ninja), io (build failed).
+// tools' output goes to <directory>/out/<preset>/sphere-build.log and, on failure, its last lines
+// into the error. Errors: not_found (no CMakePresets.json, preset with near names, cmake, SDK), io
+// (configuring or building failed), cancelled.
 [[nodiscard]] Result<Built> build(const BuildRequest& request);
 
 }  // namespace sphere::project
