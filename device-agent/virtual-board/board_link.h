@@ -12,7 +12,8 @@
 //   0 /dev/null   1, 2 the board's log   3 this link   4 listening Unix socket of the REST API
 //   5 listening TCP socket, when board.json names a port
 //
-// and with the command line `sphered --state DIR --runtime DIR --board-link 3 --listen 4[,5]`.
+// and with the command line `sphered --state DIR --runtime DIR --board-link 3 --listen 4[,5]
+// [--sdk-runtime DIR]`; the last one names the emulator and the libraries of apps.
 // The end of the link is the end of power: sphered kills its apps and exits. sphered exits with
 // kExitRestart when POST /restart was answered; any other end is a crash. In both cases the board
 // starts it again; after a crash with the back-off of the board's supervisor.
@@ -30,7 +31,9 @@ enum class Verb : std::uint16_t {
   open_gpio = 0x1002,
   // JSON {"method": text, "path": text below /sphere/v1/virtual, "body": text}
   // -> JSON {"status": int, "body": JSON}; with a descriptor when the answer is a stream of
-  // ndjson lines to read from it. This is how /sphere/v1/virtual reaches the board.
+  // ndjson lines to read from it. A body that does not fit a frame comes as a file:
+  // {"status": int, "bodyBytes": int} with a descriptor to read that many bytes from. This is how
+  // /sphere/v1/virtual reaches the board.
   virtual_request = 0x1003,
 };
 

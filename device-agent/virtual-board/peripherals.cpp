@@ -143,7 +143,8 @@ Reply Peripherals::serve_pin(int pin, const Frame& request) {
 Reply Peripherals::serve_virtual(const Frame& request) {
   const auto parsed = parse_virtual_request(request.payload);
   if (!parsed) {
-    return {.status = EPROTO};
+    // Not the agent's fault: the text is what a REST client sent.
+    return envelope(refuse_request(parsed.error()));
   }
   auto answer = answer_virtual(identity_, bank_, *parsed, clock_->now_us());
   return answer.stream ? open_stream(std::move(answer)) : envelope(answer);

@@ -320,6 +320,10 @@ VirtualAnswer answer_virtual(const BoardIdentity& board, GpioBank& bank,
                 "list what there is: GET /sphere/v1/virtual");
 }
 
+VirtualAnswer refuse_request(const Error& error) {
+  return bad_request("the request is not valid: " + error.message(), "send UTF-8 in path and body");
+}
+
 VirtualAnswer refuse_follower(std::size_t limit) {
   return refuse(409, device_api::kBusy, fmt::format("{} others follow the edges already", limit),
                 "end one of them");

@@ -49,6 +49,9 @@ struct VirtualAnswer {
 [[nodiscard]] VirtualAnswer answer_virtual(const BoardIdentity& board, GpioBank& bank,
                                            const VirtualRequest& request, std::int64_t now_us);
 
+// The answer to a request that parse_virtual_request() does not take.
+[[nodiscard]] VirtualAnswer refuse_request(const Error& error);
+
 // The answer to a stream beyond the `limit` that run at one time.
 [[nodiscard]] VirtualAnswer refuse_follower(std::size_t limit);
 

@@ -250,8 +250,17 @@ TEST_CASE_METHOD(Board, "three malformed requests in a row close a pin and nothi
   CHECK(open_gpio(8, 1).status == 0);
 }
 
+TEST_CASE_METHOD(Board, "a REST client cannot end the link with what it sends", "[virtual-board]") {
+  for (int i = 0; i < 2 * kMalformedLimit; ++i) {
+    const auto answer = ask_link(Verb::virtual_request, "{\"path\": \"\xFF\"}");
+    CHECK(answer.status == 0);
+    CHECK(sphere::json::parse(answer.text())->integer_at("status") == 400);
+  }
+  CHECK_FALSE(link_ended());
+}
+
 TEST_CASE_METHOD(Board, "malformed requests end the link", "[virtual-board]") {
-  CHECK(ask_link(Verb::virtual_request, "{").status == EPROTO);
+  CHECK(ask(agent(), 0x0101, {})->status == EPROTO);
   CHECK(ask(agent(), 0x2000, {})->status == EPROTO);
   CHECK(ask_link(Verb::info, "x").status == EPROTO);
   CHECK(link_ended());
