@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/crypto/signer.h"
+
+namespace sphere::project {
+
+// What a developer says about the package to make.
+struct PackOptions {
+  std::filesystem::path directory;      // The files of the app.
+  std::filesystem::path manifest = {};  // Empty: app_manifest.json in `directory`.
+  std::vector<std::string> executables = {};
+  // Where hardware definitions are looked for, in order; a file instead of a directory is the
+  // target definition itself.
+  std::vector<std::filesystem::path> hardware_definitions = {};
+  std::string target_definition = {};  // File name of the definition that resolves "$NAME".
+  // "12" or "5+Beta2004". Empty: that of the manifest, else the newest of the SDK, else 15.
+  std::string api_set = {};
+  std::optional<Guid> image_id = {};
+  std::uint64_t build_time = 0;
+  bool reproducible = false;  // Derive the image id from the content.
+  bool check = true;          // Warn of doubtful manifests and check the entry point.
+  bool frozen = false;        // Never change the source manifest.
+  std::filesystem::path sdk_directory = {};
+};
+
+struct PackedApplication {
+  std::vector<std::byte> bytes;
+  Guid image_id;
+  Guid component_id;
+  std::string name;
+  std::vector<std::string> warnings;  // One sentence each.
+};
+
+// Reads and checks the manifest, resolves its names, rewrites it, packs and signs, and checks the
+// entry point. A missing or malformed ComponentId is replaced by a random one in the source
+// manifest, last of all and only if everything else succeeded; a warning says so.
+//
+// Errors: those of the manifest (package.manifest), hardware (package.hardware-definition) and
+// image modules and of the signer; invalid_argument package.executable for what
+// image::check_executable() calls an error; permission package.manifest when a ComponentId is
+// needed and `frozen`, or the manifest cannot be written. Nothing is written then.
+[[nodiscard]] Result<PackedApplication> pack_application(const PackOptions& options,
+                                                         const crypto::Signer& signer);
+
+// An API set: a number, and the name of the beta set if it is one.
+struct ApiSet {
+  std::uint32_t number = 0;
+  std::string beta = {};  // "Beta2004"
+};
+
+// Reads "12" or "5+Beta2004". Error: invalid_argument (usage.bad-value).
+[[nodiscard]] Result<ApiSet> parse_api_set(std::string_view text);
+
+}  // namespace sphere::project

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "sphere/project/pack.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "sphere/core/file.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/crypto/signer.h"
+#include "sphere/hardware/definition.h"
+#include "sphere/image/executable_check.h"
+#include "sphere/image/pack.h"
+#include "sphere/image/package.h"
+#include "sphere/manifest/manifest.h"
+#include "sphere/manifest/rewrite.h"
+
+namespace sphere::project {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kManifestName = "app_manifest.json";
+constexpr std::size_t kMaxManifest = std::size_t{64} * 1024;
+constexpr std::uint32_t kNewestKnownApiSet = 15;
+
+// A path so that the same file is meant whatever links lead to it.
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  auto real = fs::canonical(path, error);
+  return error ? path : real;
+}
+
+std::string place(const fs::path& file, const manifest::Finding& finding) {
+  return fmt::format("{}:{}:{}: {}", file.string(), finding.line, finding.column, finding.message);
+}
+
+struct Source {
+  fs::path path;
+  std::string text;
+  manifest::Manifest manifest;
+  std::vector<std::string> warnings;
+};
+
+Result<Source> read_manifest(const PackOptions& options) {
+  Source source;
+  source.path =
+      resolved(options.manifest.empty() ? options.directory / kManifestName : options.manifest);
+  auto text = read_text_file(source.path, kMaxManifest);
+  if (!text) {
+    return tl::make_unexpected(std::move(text).error());
+  }
+  auto validation = manifest::validate(*text, manifest::Reader::packer);
+  if (!validation.manifest) {
+    return tl::make_unexpected(manifest::to_error(validation, source.path.string()));
+  }
+  for (const auto& finding : validation.findings) {
+    if (options.check) {
+      source.warnings.push_back(place(source.path, finding));
+    }
+  }
+  source.text = *std::move(text);
+  source.manifest = *std::move(validation.manifest);
+  return source;
+}
+
+// The highest plain number among the SDK's sysroots.
+std::uint32_t newest_api_set(const fs::path& sdk) {
+  std::uint32_t newest = 0;
+  std::error_code error;
+  for (fs::directory_iterator entry{sdk / "Sysroots", error}, end; !error && entry != end;
+       entry.increment(error)) {
+    const auto set = parse_api_set(entry->path().filename().string());
+    if (set && set->beta.empty()) {
+      newest = std::max(newest, set->number);
+    }
+  }
+  return newest == 0 ? kNewestKnownApiSet : newest;
+}
+
+// The API set of a high-level app; nothing for a real-time one.
+Result<std::optional<ApiSet>> choose_api_set(const PackOptions& options, Source& source) {
+  if (source.manifest.type == manifest::ApplicationType::real_time) {
+    if (!options.api_set.empty()) {
+      source.warnings.push_back(
+          fmt::format("a real-time app has no API set; {} is ignored", options.api_set));
+    }
+    return std::nullopt;
+  }
+  if (!options.api_set.empty()) {
+    SPHERE_TRY_ASSIGN(auto set, parse_api_set(options.api_set));
+    return set;
+  }
+  if (const auto number = source.manifest.target_application_runtime_version) {
+    return ApiSet{.number = static_cast<std::uint32_t>(*number),
+                  .beta = source.manifest.target_beta_apis};
+  }
+  return ApiSet{.number = newest_api_set(options.sdk_directory)};
+}
+
+// The hardware definition that resolves names, if one was given.
+Result<std::optional<hardware::DefinitionSet>> load_hardware(const PackOptions& options,
+                                                             Source& source) {
+  std::vector<fs::path> directories;
+  fs::path root = options.target_definition;
+  for (const auto& path : options.hardware_definitions) {
+    std::error_code error;
+    if (fs::is_regular_file(path, error)) {
+      directories.push_back(path.parent_path());
+      root = root.empty() ? fs::absolute(path, error) : root;
+    } else {
+      directories.push_back(path);
+    }
+  }
+  if (root.empty() && !directories.empty()) {
+    return fail(Errc::invalid_argument, "no hardware definition is named in the directories given",
+                {.reason = "usage.missing-option",
+                 .value = directories.front().string(),
+                 .next = "add --target-definition-filename FILE"});
+  }
+  if (root.empty()) {
+    return std::nullopt;
+  }
+  SPHERE_TRY_ASSIGN(auto set, hardware::DefinitionSet::load(root, directories));
+  source.warnings.insert(source.warnings.end(), set.warnings().begin(), set.warnings().end());
+  return set;
+}
+
+Result<std::string> rewrite_manifest(const PackOptions& options, Source& source,
+                                     const std::optional<ApiSet>& api_set) {
+  SPHERE_TRY_ASSIGN(const auto definitions, load_hardware(options, source));
+  manifest::Rewrite rewrite;
+  if (definitions) {
+    rewrite.resolve = [&definitions](std::string_view key, std::string_view name) {
+      return definitions->manifest_value(key, name);
+    };
+  }
+  if (api_set) {
+    rewrite.api_set = api_set->number;
+    rewrite.beta_apis = api_set->beta;
+  }
+  return manifest::rewrite(source.text, source.manifest, rewrite);
+}
+
+// Gives the app a component id when its manifest has none.
+Result<void> repair_component_id(const PackOptions& options, Source& source) {
+  if (source.manifest.component_id) {
+    return {};
+  }
+  const auto& old = source.manifest.component_id_text;
+  const auto state = old.empty() ? std::string{"has no ComponentId"}
+                                 : fmt::format("has the ComponentId \"{}\", which is no GUID",
+                                               escape_control(old));
+  if (options.frozen || ::access(source.path.c_str(), W_OK) != 0) {
+    return fail(Errc::permission,
+                fmt::format("{} {}, and may not be changed", source.path.string(), state),
+                {.reason = "package.manifest",
+                 .value = source.path.string(),
+                 .next = "write a GUID into it, for example " + Guid::random().text()});
+  }
+  source.manifest.component_id = Guid::random();
+  SPHERE_TRY_ASSIGN(source.text,
+                    manifest::with_component_id(source.text, *source.manifest.component_id));
+  source.warnings.push_back(fmt::format("{} {}; {} was written into it", source.path.string(),
+                                        state, source.manifest.component_id->text()));
+  return {};
+}
+
+Result<void> write_manifest(const Source& source) {
+  std::error_code error;
+  const auto mode = static_cast<mode_t>(fs::status(source.path, error).permissions());
+  auto written = write_file(source.path, source.text, {.mode = error ? 0644 : mode & 0777U});
+  if (!written) {
+    auto hint = written.error().hint();
+    hint.reason = "package.manifest";
+    return tl::make_unexpected(std::move(written).error().with_hint(std::move(hint)));
+  }
+  return {};
+}
+
+// Names of the libraries in the sysroot of `api_set`.
+std::vector<std::string> platform_libraries(const fs::path& sdk,
+                                            const std::optional<ApiSet>& api_set) {
+  std::vector<std::string> names;
+  if (!api_set || sdk.empty()) {
+    return names;
+  }
+  const auto set = api_set->beta.empty() ? std::to_string(api_set->number)
+                                         : fmt::format("{}+{}", api_set->number, api_set->beta);
+  for (const auto* folder : {"usr/lib", "lib"}) {
+    std::error_code error;
+    for (fs::directory_iterator entry{sdk / "Sysroots" / set / folder, error}, end;
+         !error && entry != end; entry.increment(error)) {
+      names.push_back(entry->path().filename().string());
+    }
+  }
+  return names;
+}
+
+// Checks the program in the package that was made.
+Result<void> check_package(const PackOptions& options, const std::vector<std::byte>& bytes,
+                           const std::optional<ApiSet>& api_set, Source& source) {
+  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(bytes));
+  if (!options.check) {
+    return {};
+  }
+  const auto findings = image::check_executable(
+      package.files, {.entry_point = source.manifest.entry_point,
+                      .kind = source.manifest.type == manifest::ApplicationType::real_time
+                                  ? image::ProgramKind::real_time
+                                  : image::ProgramKind::high_level,
+                      .platform_libraries = platform_libraries(options.sdk_directory, api_set),
+                      .package_bytes = bytes.size()});
+  for (const auto& finding : findings) {
+    if (finding.severity == image::FindingSeverity::error) {
+      return fail(Errc::invalid_argument, finding.message,
+                  {.reason = "package.executable",
+                   .value = source.manifest.entry_point,
+                   .next = finding.next});
+    }
+    source.warnings.push_back(fmt::format("{} ({})", finding.message, finding.next));
+  }
+  return {};
+}
+
+// Words the error for a missing entry point, which the manifest names and not the command line.
+Error explain(Error error, const Source& source) {
+  if (error.hint().reason != "package.executable" ||
+      error.hint().value != source.manifest.entry_point) {
+    return error;
+  }
+  return Error{error.code(),
+               fmt::format("the entry point \"{}\" is no file of the package directory",
+                           escape_control(source.manifest.entry_point)),
+               {.reason = "package.executable",
+                .value = source.manifest.entry_point,
+                .next = "correct EntryPoint in " + source.path.string() +
+                        ", or put the program into the package directory"}};
+}
+
+}  // namespace
+
+Result<ApiSet> parse_api_set(std::string_view text) {
+  const auto plus = std::min(text.find('+'), text.size());
+  const auto digits = text.substr(0, plus);
+  const auto beta = text.substr(std::min(plus + 1, text.size()));
+  ApiSet set{.number = 0, .beta = std::string{beta}};
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), set.number);
+  const bool good_beta =
+      plus == text.size() ||
+      (beta.size() == 8 && beta.starts_with("Beta") &&
+       std::ranges::all_of(beta.substr(4), [](char c) { return c >= '0' && c <= '9'; }));
+  if (error != std::errc{} || end != digits.data() + digits.size() || set.number == 0 ||
+      !good_beta) {
+    return fail(Errc::invalid_argument,
+                fmt::format("\"{}\" is not an API set", escape_control(text)),
+                {.reason = "usage.bad-value",
+                 .value = escape_control(text),
+                 .next = "write a number, or one with its beta set: 15, 5+Beta2004"});
+  }
+  return set;
+}
+
+Result<PackedApplication> pack_application(const PackOptions& options,
+                                           const crypto::Signer& signer) {
+  SPHERE_TRY_ASSIGN(auto source, read_manifest(options));
+  const bool needs_id = !source.manifest.component_id;
+  SPHERE_TRY(repair_component_id(options, source));
+  SPHERE_TRY_ASSIGN(const auto api_set, choose_api_set(options, source));
+  SPHERE_TRY_ASSIGN(auto text, rewrite_manifest(options, source, api_set));
+  auto executables = options.executables;
+  executables.push_back(source.manifest.entry_point);
+  auto packed =
+      image::pack_application({.directory = options.directory,
+                               .manifest_text = std::move(text),
+                               .executables = std::move(executables),
+                               .name = source.manifest.name,
+                               .component_id = *source.manifest.component_id,
+                               .image_id = options.image_id,
+                               .build_time = options.build_time,
+                               .reproducible = options.reproducible,
+                               .api_set = api_set ? std::optional{api_set->number} : std::nullopt},
+                              signer);
+  if (!packed) {
+    return tl::make_unexpected(explain(std::move(packed).error(), source));
+  }
+  SPHERE_TRY(check_package(options, packed->bytes, api_set, source));
+  if (needs_id) {
+    SPHERE_TRY(write_manifest(source));
+  }
+  return PackedApplication{.bytes = std::move(packed->bytes),
+                           .image_id = packed->image_id,
+                           .component_id = *source.manifest.component_id,
+                           .name = source.manifest.name,
+                           .warnings = std::move(source.warnings)};
+}
+
+}  // namespace sphere::project
