@@ -12,6 +12,9 @@ namespace sphere::cli {
 namespace {
 
 constexpr std::array kNouns = {
+    Noun{.name = "hardware-definition",
+         .summary = "Make and check the C headers of hardware definitions",
+         .commands = hardware_definition_commands},
     Noun{.name = "project",
          .summary = "Make, build and run app projects",
          .commands = project_commands},
