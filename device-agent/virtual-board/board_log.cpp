@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <span>
@@ -65,10 +64,7 @@ void BoardLog::add_output(std::string_view piece) {
 void BoardLog::end_output() {
   if (!pending_.empty()) {
     write_line(pending_);
-    const auto line = std::exchange(pending_, {});
-    if (!line.starts_with("sphered: next:")) {
-      last_line_ = line;
-    }
+    last_line_ = std::exchange(pending_, {});
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/virtual-board/edge_follower.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -48,8 +48,7 @@ char* Storage_GetAbsolutePathInImagePackage(const char* relativePath) {
     errno = ENOMEM;
     return NULL;
   }
-  // The second copy ends the text.
-  memcpy(path, package_root, root);  // NOLINT(bugprone-not-null-terminated-result)
+  memcpy(path, package_root, root);
   path[root] = '/';
   memcpy(path + root + (needs_slash ? 1 : 0), relativePath, rest);
   return path;

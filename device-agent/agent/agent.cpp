@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/agent.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/apps/disk.h"
+#include "device-agent/agent/apps/manager.h"
+#include "device-agent/agent/apps/store.h"
+#include "device-agent/agent/board_link_client.h"
+#include "device-agent/agent/board_state.h"
+#include "device-agent/agent/broker/network_state.h"
+#include "device-agent/agent/broker/service.h"
+#include "device-agent/agent/event_log.h"
+#include "device-agent/agent/loop.h"
+#include "device-agent/agent/options.h"
+#include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/handler.h"
+#include "device-agent/agent/rest/services.h"
+#include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/private_mounts.h"
+#include "device-agent/agent/version.h"
+#include "device-agent/virtual-board/board_link.h"
+#include "sphere/core/clock.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+#include "sphere/http/server.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace {
+
+Descriptor take(int number) {
+  ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  return Descriptor{number};
+}
+
+// The parts of a running agent, in the order in which they are made.
+class Agent {
+ public:
+  Agent(const Options& options, const Clock& clock, bool rootless)
+      : options_{options},
+        clock_{clock},
+        rootless_{rootless},
+        link_{take(options.board_link)},
+        state_{options.state},
+        events_{options.state / "log", clock} {
+    for (const int number : options.listeners) {
+      listeners_.push_back(take(number));
+    }
+  }
+
+  Result<int> run() {
+    SPHERE_TRY_ASSIGN(loop_, Loop::create(clock_));
+    SPHERE_TRY(open_store());
+    SPHERE_TRY(make_manager());
+    SPHERE_TRY(start_server());
+    loop_->watch(link_.descriptor(), 0, [this](short) { power_off(); });
+    events_.add("AgentStarted", "", "",
+                json::Value{}.set("version", kAgentVersion).set("rootless", rootless_));
+    apps_->boot();
+    loop_->run();
+    closer_.join();
+    return status_;
+  }
+
+ private:
+  Result<void> open_store() {
+    SPHERE_TRY_ASSIGN(auto store, AppStore::open(options_.state / "apps", disk_));
+    store_.emplace(std::move(store));
+    return {};
+  }
+
+  Result<void> make_manager() {
+    SPHERE_TRY_ASSIGN(services_.facts, link_.info());
+    SPHERE_TRY_ASSIGN(services_.device_id, state_.device_id());
+    const auto staging = options_.runtime / "sandbox";
+    SPHERE_TRY(make_directories(staging, 0700));
+    SPHERE_TRY(make_directories(options_.state / "storage", 0700));
+    broker_.emplace(BrokerService::Parts{
+        .board = &link_,
+        .network = &network_,
+        .events = &events_,
+        .storage = options_.state / "storage",
+        .os_version = std::string{kOsVersion},
+        .is_installed =
+            [this](const Guid& component) { return store_->find(component) != nullptr; },
+        .memory_kb = [this](std::uint32_t attribute) { return apps_->memory_kb(attribute); }});
+    apps_.emplace(AppManager::Parts{.loop = loop_.get(),
+                                    .clock = &clock_,
+                                    .store = &*store_,
+                                    .launcher = &launcher_,
+                                    .broker = &*broker_,
+                                    .events = &events_,
+                                    .trust = [this] { return state_.trust(); },
+                                    .pins = services_.facts.pins,
+                                    .staging = staging,
+                                    .runtime = options_.sdk_runtime,
+                                    .logs = options_.state / "log" / "apps",
+                                    .rootless = rootless_});
+    return {};
+  }
+
+  Result<void> start_server() {
+    services_.loop = loop_.get();
+    services_.clock = &clock_;
+    services_.apps = &*apps_;
+    services_.store = &*store_;
+    services_.events = &events_;
+    services_.broker = &*broker_;
+    services_.state = &state_;
+    services_.board = &link_;
+    services_.started = clock_.monotonic();
+    services_.restart = [this] { loop_->post([this] { end(board_link::kExitRestart); }); };
+    http::ServerOptions server{.certificate_chain_pem = {}, .private_key_pem = {}};
+    SPHERE_TRY_ASSIGN(server.certificate_chain_pem, state_.tls_chain());
+    SPHERE_TRY_ASSIGN(server.private_key_pem, state_.tls_key());
+    server.common_headers = common_headers();
+    SPHERE_TRY_ASSIGN(server_,
+                      http::Server::start(std::move(listeners_), std::move(server), handler_));
+    return {};
+  }
+
+  // The board is gone: no grace, there is nobody left to see it.
+  void power_off() {
+    loop_->forget(link_.descriptor());
+    apps_.reset();
+    ::_exit(0);
+  }
+
+  // Stops the apps, then the server, whose threads may still wait for the loop, then the loop.
+  void end(int status) {
+    if (services_.ending.exchange(true)) {
+      return;
+    }
+    status_ = status;
+    apps_->shut_down([this] {
+      closer_ = std::thread{[this] {
+        server_->stop();
+        loop_->quit();
+      }};
+    });
+  }
+
+  const Options& options_;  // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): main's
+  const Clock& clock_;      // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): main's
+  bool rootless_;
+  SocketBoardLink link_;
+  std::vector<Descriptor> listeners_;
+  BoardState state_;
+  EventLog events_;
+  SystemStoreDisk disk_;
+  NetworkState network_;
+  SandboxLauncher launcher_{own_program()};
+  std::unique_ptr<Loop> loop_;
+  std::optional<AppStore> store_;
+  std::optional<BrokerService> broker_;
+  std::optional<AppManager> apps_;
+  Services services_;
+  RestHandler handler_{services_};
+  std::unique_ptr<http::Server> server_;
+  std::thread closer_;
+  int status_ = 0;
+};
+
+}  // namespace
+
+Result<int> run_agent(const Options& options, const Clock& clock) {
+  ::signal(SIGPIPE, SIG_IGN);
+  SPHERE_TRY_ASSIGN(const bool rootless, enter_private_mounts());
+  Agent agent{options, clock, rootless};
+  return agent.run();
+}
+
+}  // namespace sphere::agent

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/apps/admission.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/apps/executable.h"
+#include "device-agent/agent/refusal.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/package.h"
+#include "sphere/image/trust.h"
+#include "sphere/manifest/manifest.h"
+
+namespace sphere::agent {
+namespace {
+
+constexpr std::uint32_t kManifestCategory = 2;
+constexpr std::uint32_t kNotJson = 1;             // AppManifest 1
+constexpr std::uint32_t kEntryPointMissing = 22;  // EntryPoint names no file.
+
+Answer<manifest::Manifest> read_manifest(const image::Package& package) {
+  const auto* file = package.files.find("/app_manifest.json");
+  if (file == nullptr) {
+    return refuse(device_api::kNoManifest, "the package has no app_manifest.json");
+  }
+  std::string text;
+  text.reserve(file->content.size());
+  for (const auto byte : file->content) {
+    text.push_back(std::to_integer<char>(byte));
+  }
+  auto validation = manifest::validate(text, manifest::Reader::device);
+  for (const auto& finding : validation.findings) {
+    if (finding.severity == manifest::Severity::error) {
+      return refuse(device_api::make_code(kManifestCategory, finding.id.value_or(kNotJson)),
+                    fmt::format("app_manifest.json {}: {}", finding.pointer, finding.message),
+                    finding.hint);
+    }
+  }
+  if (!validation.manifest) {
+    return refuse(device_api::make_code(kManifestCategory, kNotJson),
+                  "app_manifest.json cannot be read");
+  }
+  return *std::move(validation.manifest);
+}
+
+Answer<void> check_runtime(const image::Package& package, const manifest::Manifest& manifest) {
+  auto wanted = manifest.target_application_runtime_version.value_or(0);
+  for (const auto& entry : package.metadata.depends.value_or(std::vector<image::AbiDependency>{})) {
+    if (entry.identity_type == kRuntimeIdentity) {
+      wanted = std::max<std::int64_t>(wanted, entry.version);
+    }
+  }
+  if (wanted > kHighestApiSet) {
+    return refuse(device_api::kIncompatibleRuntime,
+                  fmt::format("the app needs application runtime {}, the board has {}", wanted,
+                              kHighestApiSet),
+                  fmt::format("set TARGET_API_SET to {} or lower", kHighestApiSet));
+  }
+  return {};
+}
+
+Answer<void> check_pins(const manifest::Manifest& manifest,
+                        const std::vector<std::int64_t>& board_pins,
+                        const std::vector<PinClaim>& claims) {
+  for (const auto& entry : manifest.capabilities.gpio) {
+    if (!entry.number ||
+        std::find(board_pins.begin(), board_pins.end(), *entry.number) == board_pins.end()) {
+      return refuse(device_api::kUndefinedGpio,
+                    fmt::format("GPIO {} is not defined on this board", entry.text),
+                    "use a pin of the board's hardware definition");
+    }
+    const auto taken = std::find_if(claims.begin(), claims.end(), [&](const PinClaim& claim) {
+      return claim.pin == *entry.number;
+    });
+    if (taken != claims.end()) {
+      return refuse(device_api::kGpioInUse,
+                    fmt::format("GPIO {} is used by app {}", entry.text, taken->app),
+                    "delete that app, or use another pin");
+    }
+  }
+  return {};
+}
+
+Answer<Executable> check_entry_point(const image::Package& package,
+                                     const manifest::Manifest& manifest) {
+  const auto* file = package.files.find(manifest.entry_point);
+  if (file == nullptr) {
+    return refuse(device_api::make_code(kManifestCategory, kEntryPointMissing),
+                  fmt::format("EntryPoint {} is not in the package", manifest.entry_point));
+  }
+  return check_executable(file->content);
+}
+
+}  // namespace
+
+Answer<void> admit_to_stage(const image::Package& package) {
+  const auto& identity = package.metadata.identity;
+  if (identity.image_type != image::kApplication) {
+    return refuse(
+        device_api::kPackageInvalid,
+        fmt::format("image type {} cannot be installed on this board", identity.image_type),
+        "stage an application package");
+  }
+  if (identity.component_id.is_zero()) {
+    return refuse(device_api::kComponentInvalid, "component id of the package is all zero");
+  }
+  return {};
+}
+
+Answer<Admitted> admit(const image::Verified<image::Package>& package,
+                       const std::vector<std::int64_t>& board_pins,
+                       const std::vector<PinClaim>& claims) {
+  SPHERE_TRY(admit_to_stage(*package));
+  SPHERE_TRY_ASSIGN(auto manifest, read_manifest(*package));
+  const auto& component = package->metadata.identity.component_id;
+  if (manifest.component_id != component) {
+    return refuse(device_api::kComponentInvalid,
+                  fmt::format("ComponentId {} of the manifest is not that of the package, {}",
+                              manifest.component_id_text, component.text()),
+                  "pack the app again");
+  }
+  if (manifest.type == manifest::ApplicationType::real_time) {
+    return refuse(device_api::kNoRealTimeCore, "this board has no real-time core",
+                  "use a board with a real-time core");
+  }
+  SPHERE_TRY(check_runtime(*package, manifest));
+  SPHERE_TRY_ASSIGN(const auto executable, check_entry_point(*package, manifest));
+  SPHERE_TRY(check_pins(manifest, board_pins, claims));
+  const auto storage = manifest.capabilities.mutable_storage_kb.value_or(0);
+  if (storage > kStorageLimitKb) {
+    return refuse(
+        device_api::kStorageTooLarge,
+        fmt::format("MutableStorage of {} KB is above the limit of {}", storage, kStorageLimitKb));
+  }
+  return Admitted{.manifest = std::move(manifest), .executable = executable};
+}
+
+std::vector<PinClaim> claims_of(const manifest::Manifest& manifest) {
+  std::vector<PinClaim> claims;
+  for (const auto& entry : manifest.capabilities.gpio) {
+    if (entry.number) {
+      claims.push_back({.app = manifest.name, .pin = *entry.number});
+    }
+  }
+  return claims;
+}
+
+}  // namespace sphere::agent

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/apps/manager.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/apps/admission.h"
+#include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/process_memory.h"
+#include "device-agent/agent/apps/store.h"
+#include "device-agent/agent/apps/transitions.h"
+#include "device-agent/agent/apps/verified_file.h"
+#include "device-agent/agent/refusal.h"
+#include "sphere/core/file.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/json/value.h"
+#include "sphere/manifest/manifest.h"
+
+namespace sphere::agent {
+namespace {
+
+tl::unexpected<Refusal> not_present(const Guid& component) {
+  return refuse(device_api::kAppNotPresent,
+                fmt::format("app {} is not installed on the board", component.text()),
+                "list what is there with: sphere device image list-installed");
+}
+
+}  // namespace
+
+AppManager::AppManager(Parts parts) : parts_{std::move(parts)} {
+  for (const auto& stored : parts_.store->installed()) {
+    add_app(stored);
+  }
+}
+
+AppManager::~AppManager() {
+  for (auto& [component, app] : apps_) {
+    detach(*app);
+  }
+}
+
+App* AppManager::find(const Guid& component) {
+  const auto found = apps_.find(component);
+  return found == apps_.end() ? nullptr : found->second.get();
+}
+
+const App* AppManager::find(const Guid& component) const {
+  const auto found = apps_.find(component);
+  return found == apps_.end() ? nullptr : found->second.get();
+}
+
+void AppManager::add_app(const StoredApp& stored) {
+  auto app = std::make_unique<App>();
+  app->stored = stored;
+  app->output = std::make_shared<OutputLog>(parts_.logs / stored.component.text(), *parts_.clock);
+  load_manifest(*app);
+  apps_.insert_or_assign(stored.component, std::move(app));
+}
+
+void AppManager::load_manifest(App& app) {
+  app.manifest.reset();
+  const auto trust = parts_.trust();
+  if (!trust) {
+    return;
+  }
+  const auto file = VerifiedFile::open(parts_.store->image_path(app.stored), *trust);
+  if (!file) {
+    return;  // The start says why.
+  }
+  if (auto admitted = admit(file->package(), parts_.pins, {})) {
+    app.manifest = std::move(admitted->manifest);
+  }
+}
+
+// The one place where an app changes its state.
+bool AppManager::move(App& app, Event event) {
+  const auto next = next_phase(app.phase, event);
+  if (!next) {
+    return false;
+  }
+  app.phase = *next;
+  return true;
+}
+
+void AppManager::boot() {
+  std::vector<Guid> temporary;
+  for (const auto& stored : parts_.store->installed()) {
+    if (stored.temporary) {
+      temporary.push_back(stored.component);
+    }
+  }
+  if (parts_.store->remove(temporary)) {
+    for (const auto& component : temporary) {
+      erase(component);
+    }
+  }
+  for (const auto& stored : parts_.store->installed()) {
+    if (auto* app = find(stored.component)) {
+      // A refusal is in the event log; the other apps start all the same.
+      [[maybe_unused]] const auto started = start_now(*app, Event::start);
+    }
+  }
+}
+
+void AppManager::start(const Guid& component, const Done& done) {
+  auto* app = find(component);
+  if (app == nullptr) {
+    done(not_present(component));
+    return;
+  }
+  if (app->phase == Phase::stopping) {
+    app->on_stopped.emplace_back([this, component, done] { start(component, done); });
+    return;
+  }
+  if (app->phase == Phase::running) {
+    done({});
+    return;
+  }
+  app->backoff.clear();
+  done(start_now(*app, Event::start));
+}
+
+void AppManager::stop(const Guid& component, const Done& done) {
+  auto* app = find(component);
+  if (app == nullptr) {
+    done(not_present(component));
+    return;
+  }
+  stop_app(*app, [done] { done({}); });
+}
+
+void AppManager::stop_app(App& app, const std::function<void()>& stopped) {
+  if (app.phase == Phase::running) {
+    move(app, Event::stop);
+    app.process->terminate();
+    app.timer = parts_.loop->after(kStopGrace, [&app] {
+      app.timer.reset();
+      if (app.process) {
+        app.process->kill();
+      }
+    });
+  }
+  if (app.phase == Phase::stopping) {
+    app.on_stopped.push_back(stopped);
+    return;
+  }
+  if (app.timer) {
+    parts_.loop->cancel(*std::exchange(app.timer, std::nullopt));
+  }
+  move(app, Event::stop);
+  stopped();
+}
+
+void AppManager::remove(const Guid& component, const Done& done) {
+  auto* app = find(component);
+  if (app == nullptr) {
+    done({});
+    return;
+  }
+  stop_app(*app, [this, component, done] {
+    if (auto removed = parts_.store->remove({component}); !removed) {
+      done(removed);
+      return;
+    }
+    erase(component);
+    done({});
+  });
+}
+
+void AppManager::erase(const Guid& component) {
+  if (auto* app = find(component)) {
+    move(*app, Event::removed);
+    app->output->close();
+  }
+  apps_.erase(component);
+  // What cannot be removed now holds no app any more; it is only space.
+  [[maybe_unused]] const auto storage =
+      remove_tree(parts_.broker->storage_folder(component.text()));
+  [[maybe_unused]] const auto log = remove_tree(parts_.logs / component.text());
+}
+
+Answer<std::vector<AppManager::Candidate>> AppManager::check_staged() const {
+  const auto trust = parts_.trust();
+  if (!trust) {
+    return refuse(device_api::kPackageUntrusted, "the board's trust store cannot be read");
+  }
+  const auto& staged = parts_.store->staged();
+  std::vector<PinClaim> claims;
+  for (const auto& [component, app] : apps_) {
+    const bool replaced = std::any_of(staged.begin(), staged.end(), [&](const auto& candidate) {
+      return candidate.component == app->stored.component;
+    });
+    if (!replaced && app->manifest) {
+      const auto more = claims_of(*app->manifest);
+      claims.insert(claims.end(), more.begin(), more.end());
+    }
+  }
+  std::vector<Candidate> candidates;
+  for (const auto& stored : staged) {
+    SPHERE_TRY_ASSIGN(const auto file,
+                      VerifiedFile::open(parts_.store->staged_path(stored), *trust));
+    SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, claims));
+    const auto more = claims_of(admitted.manifest);
+    claims.insert(claims.end(), more.begin(), more.end());
+    candidates.push_back({.stored = stored, .manifest = std::move(admitted.manifest)});
+  }
+  return candidates;
+}
+
+void AppManager::install(bool start_apps, const Done& done) {
+  if (parts_.store->staged().empty()) {
+    done({});
+    return;
+  }
+  auto candidates = check_staged();
+  if (!candidates) {
+    parts_.store->drop_staged();
+    done(tl::unexpected<Refusal>{std::move(candidates).error()});
+    return;
+  }
+  std::vector<Guid> components;
+  std::vector<App*> replaced;
+  for (const auto& candidate : *candidates) {
+    components.push_back(candidate.stored.component);
+    auto* app = find(candidate.stored.component);
+    if (app != nullptr && app->stored.image != candidate.stored.image) {
+      replaced.push_back(app);
+    }
+  }
+  // The last of the replaced apps to end goes on.
+  const auto left = std::make_shared<std::size_t>(replaced.size() + 1);  // Shared by the callbacks.
+  const auto next = [this, left, components, start_apps, done] {
+    if (--*left == 0) {
+      finish_install(components, start_apps, done);
+    }
+  };
+  for (auto* app : replaced) {
+    stop_app(*app, next);
+  }
+  next();
+}
+
+void AppManager::finish_install(const std::vector<Guid>& components, bool start_apps,
+                                const Done& done) {
+  if (auto committed = parts_.store->commit(); !committed) {
+    parts_.store->drop_staged();
+    // The old versions are still what the board has.
+    [[maybe_unused]] const auto started = start_installed(components);
+    done(committed);
+    return;
+  }
+  for (const auto& component : components) {
+    const auto* stored = parts_.store->find(component);
+    auto* app = find(component);
+    if (stored != nullptr && app == nullptr) {
+      add_app(*stored);
+    } else if (stored != nullptr && app->stored.image != stored->image) {
+      app->stored = *stored;
+      app->backoff.clear();
+      app->restarts = 0;
+      load_manifest(*app);
+      move(*app, Event::installed);
+    }
+    parts_.events->add("AppUpdate", component.text(), stored != nullptr ? stored->image.text() : "",
+                       json::Value{}.set("result", "installed"));
+  }
+  done(start_apps ? start_installed(components) : Answer<void>{});
+}
+
+Answer<void> AppManager::start_installed(const std::vector<Guid>& components) {
+  Answer<void> first;
+  for (const auto& component : components) {
+    auto* app = find(component);
+    if (app == nullptr || app->phase == Phase::running) {
+      continue;
+    }
+    app->backoff.clear();
+    if (auto started = start_now(*app, Event::start); !started && first) {
+      first = started;
+    }
+  }
+  return first;
+}
+
+void AppManager::shut_down(const std::function<void()>& done) {
+  closing_ = true;
+  const auto left = std::make_shared<std::size_t>(apps_.size() + 1);  // Shared by the callbacks.
+  const auto next = [left, done] {
+    if (--*left == 0) {
+      done();
+    }
+  };
+  for (auto& [component, app] : apps_) {
+    stop_app(*app, next);
+  }
+  next();
+}
+
+Phase AppManager::phase(const Guid& component) const {
+  const auto* app = find(component);
+  return app == nullptr ? Phase::absent : app->phase;
+}
+
+std::vector<device_api::App> AppManager::list() const {
+  std::vector<device_api::App> apps;
+  for (const auto& stored : parts_.store->installed()) {
+    const auto* app = find(stored.component);
+    if (app == nullptr) {
+      continue;
+    }
+    device_api::App entry{
+        .component_id = stored.component.text(),
+        .image_id = stored.image.text(),
+        .name = stored.name,
+        .state = to_app_state(app->phase),
+        .temporary = stored.temporary,
+        .signed_by = stored.signed_by == image::Role::production ? "production" : "development",
+        .restarts = app->restarts};
+    entry.last_exit = app->last_exit;
+    if (app->process) {
+      entry.memory_bytes =
+          static_cast<std::int64_t>(process_memory(app->process->pid()).total_kb * 1024);
+      entry.started_at = app->started_at;
+    }
+    apps.push_back(std::move(entry));
+  }
+  return apps;
+}
+
+std::optional<SandboxReport> AppManager::sandbox(const Guid& component) const {
+  const auto* app = find(component);
+  return app == nullptr ? std::nullopt : app->sandbox;
+}
+
+std::shared_ptr<OutputLog> AppManager::output(const Guid& component) const {
+  const auto* app = find(component);
+  return app == nullptr ? nullptr : app->output;
+}
+
+const manifest::Manifest* AppManager::manifest(const Guid& component) const {
+  const auto* app = find(component);
+  return app == nullptr || !app->manifest ? nullptr : &*app->manifest;
+}
+
+std::uint64_t AppManager::memory_kb(std::uint32_t attribute) const {
+  std::uint64_t sum = 0;
+  for (const auto& [component, app] : apps_) {
+    if (app->process) {
+      const auto memory = process_memory(app->process->pid());
+      sum += attribute == 0 ? memory.total_kb : attribute == 1 ? memory.user_kb : memory.peak_kb;
+    }
+  }
+  return sum;
+}
+
+}  // namespace sphere::agent

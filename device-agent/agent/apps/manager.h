@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "device-agent/agent/apps/admission.h"
+#include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/output_log.h"
+#include "device-agent/agent/apps/store.h"
+#include "device-agent/agent/apps/transitions.h"
+#include "device-agent/agent/broker/service.h"
+#include "device-agent/agent/event_log.h"
+#include "device-agent/agent/loop.h"
+#include "device-agent/agent/refusal.h"
+#include "device-agent/agent/sandbox/launcher.h"
+#include "sphere/core/clock.h"
+#include "sphere/core/guid.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/image/trust.h"
+
+namespace sphere::agent {
+
+inline constexpr std::size_t kMaxImageBytes = std::size_t{64} * 1024 * 1024;
+
+// Installs, starts, watches, stops and removes apps. Belongs to the loop's thread; what it is given
+// must outlive it. Calls that take a Done answer through it, at once or when the app has got there.
+class AppManager {
+ public:
+  using Done = std::function<void(Answer<void>)>;
+  static constexpr std::chrono::milliseconds kStopGrace{500};
+
+  struct Parts {
+    Loop* loop;
+    const Clock* clock;
+    AppStore* store;
+    Launcher* launcher;
+    BrokerService* broker;
+    EventLog* events;
+    std::function<Result<image::TrustStore>()> trust;
+    std::vector<std::int64_t> pins;  // Of the board.
+    std::filesystem::path staging;   // Empty directory for the launcher.
+    std::filesystem::path runtime;   // <sdk>/Runtime
+    std::filesystem::path logs;      // One folder an app below it.
+    bool rootless = false;
+  };
+  explicit AppManager(Parts parts);
+  AppManager(const AppManager&) = delete;
+  AppManager& operator=(const AppManager&) = delete;
+  AppManager(AppManager&&) = delete;
+  AppManager& operator=(AppManager&&) = delete;
+  ~AppManager();
+
+  // Removes temporary images, then starts all others in the order of the set.
+  void boot();
+  // Clears the back-off. Answers when the program runs, or why it does not.
+  void start(const Guid& component, const Done& done);
+  // SIGTERM, after kStopGrace SIGKILL. Answers when nothing of the app is left.
+  void stop(const Guid& component, const Done& done);
+  // Installs all that is staged as one, or nothing. Answers when the new apps run (or, without
+  // `start_apps`, are stopped).
+  void install(bool start_apps, const Done& done);
+  // Stops the app and removes its image, storage and output. Not there: success.
+  void remove(const Guid& component, const Done& done);
+  // Ends all apps, with their grace, for good.
+  void shut_down(const std::function<void()>& done);
+
+  [[nodiscard]] Phase phase(const Guid& component) const;
+  [[nodiscard]] std::vector<device_api::App> list() const;
+  [[nodiscard]] std::optional<SandboxReport> sandbox(const Guid& component) const;
+  // Shared with the followers of the output.
+  [[nodiscard]] std::shared_ptr<OutputLog> output(const Guid& component) const;
+  [[nodiscard]] const manifest::Manifest* manifest(const Guid& component) const;
+  // 0 total, 1 user mode, 2 peak of user mode, of all apps.
+  [[nodiscard]] std::uint64_t memory_kb(std::uint32_t attribute) const;
+
+ private:
+  struct Candidate {
+    StoredApp stored;
+    manifest::Manifest manifest;
+  };
+
+  [[nodiscard]] App* find(const Guid& component);
+  [[nodiscard]] const App* find(const Guid& component) const;
+  void add_app(const StoredApp& stored);
+  void load_manifest(App& app);
+  bool move(App& app, Event event);
+  [[nodiscard]] Answer<void> start_now(App& app, Event event);
+  [[nodiscard]] Answer<void> launch(App& app);
+  [[nodiscard]] Result<Plan> plan_for(const App& app, const Admitted& admitted) const;
+  void attach(App& app, std::unique_ptr<AppProcess> process, BrokerSession::Parts broker);
+  void on_output(App& app);
+  void on_process(App& app);
+  void note_exit(App& app, const ExitStatus& status);
+  void restart_later(App& app, std::chrono::nanoseconds delay);
+  void detach(App& app);
+  void stop_app(App& app, const std::function<void()>& stopped);
+  void erase(const Guid& component);
+  [[nodiscard]] Answer<std::vector<Candidate>> check_staged() const;
+  void finish_install(const std::vector<Guid>& components, bool start_apps, const Done& done);
+  [[nodiscard]] Answer<void> start_installed(const std::vector<Guid>& components);
+
+  Parts parts_;
+  std::map<Guid, std::unique_ptr<App>> apps_;
+  bool closing_ = false;
+};
+
+}  // namespace sphere::agent

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// The part of AppManager that deals with processes: start, output, end, restart.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <fcntl.h>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/apps/admission.h"
+#include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/manager.h"
+#include "device-agent/agent/apps/transitions.h"
+#include "device-agent/agent/apps/verified_file.h"
+#include "device-agent/agent/broker/session.h"
+#include "device-agent/agent/refusal.h"
+#include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/plan.h"
+#include "sphere/core/clock.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace {
+
+struct Ends {
+  Descriptor ours, theirs;
+};
+
+Result<Ends> make_output_pipe() {
+  std::array<int, 2> ends = {};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    return tl::unexpected<Error>{system_error("create", "pipe", errno)};
+  }
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  return Ends{Descriptor{ends[0]}, Descriptor{ends[1]}};
+}
+
+Result<Ends> make_broker_socket() {
+  std::array<int, 2> ends = {};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
+  }
+  return Ends{Descriptor{ends[0]}, Descriptor{ends[1]}};
+}
+
+// The number for a start that the launcher refused.
+device_api::ErrorCode code_of(const Error& error) {
+  return error.hint().value == "L12" ? device_api::kEntryPointNotExecutable : device_api::kInternal;
+}
+
+}  // namespace
+
+Answer<void> AppManager::start_now(App& app, Event event) {
+  if (closing_ || !move(app, event)) {
+    return refuse(device_api::kBusy, "the board is shutting down");
+  }
+  auto started = launch(app);
+  if (!started) {
+    move(app, Event::refused);
+    parts_.events->add("SandboxRefused", app.stored.component.text(), app.stored.image.text(),
+                       json::Value{}.set("reason", started.error().message));
+    return started;
+  }
+  move(app, Event::released);
+  app.started = parts_.clock->monotonic();
+  app.started_at = to_rfc3339(parts_.clock->unix_seconds());
+  parts_.events->add("AppStarted", app.stored.component.text(), app.stored.image.text(),
+                     json::Value{json::Object{}});
+  return {};
+}
+
+Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) const {
+  const auto storage = admitted.manifest.capabilities.mutable_storage_kb.value_or(0);
+  Plan plan{.component_id = app.stored.component.text(),
+            .uid = kFirstAppUid + app.stored.user,
+            .rootless = parts_.rootless,
+            .agent = ::getpid(),
+            .staging = parts_.staging,
+            .libraries = {},
+            .entry_point = admitted.manifest.entry_point,
+            .arguments = admitted.manifest.arguments,
+            .emulated = admitted.executable.machine == Machine::arm,
+            .file_bytes = storage > 0 ? std::uint64_t{storage} * 1024 : kFileBytesWithout};
+  if (admitted.executable.dynamic) {
+    plan.libraries = parts_.runtime / (plan.emulated ? "armhf" : "native");
+    if (::access(plan.libraries.c_str(), X_OK) != 0) {
+      return fail(Errc::not_found, "the board has no runtime libraries for this app",
+                  {.reason = "local.sdk-incomplete",
+                   .value = "L4",
+                   .next = "repair the SDK folder: run packaging/quickstart"});
+    }
+  }
+  return plan;
+}
+
+// Reads the package anew: what was verified at install may have been changed since.
+Answer<void> AppManager::launch(App& app) {
+  const auto trust = parts_.trust();
+  if (!trust) {
+    return refuse(device_api::kPackageUntrusted, "the board's trust store cannot be read");
+  }
+  SPHERE_TRY_ASSIGN(const auto file,
+                    VerifiedFile::open(parts_.store->image_path(app.stored), *trust));
+  if (file.package()->metadata.identity.image_id != app.stored.image) {
+    return refuse(device_api::kPackageInvalid, "the stored package is another than installed",
+                  "install the app again");
+  }
+  SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, {}));
+  const auto plan = plan_for(app, admitted);
+  auto pipe = make_output_pipe();
+  auto socket = make_broker_socket();
+  if (!plan || !pipe || !socket) {
+    const auto& error = !plan ? plan.error() : !pipe ? pipe.error() : socket.error();
+    return refuse(device_api::kInternal, error);
+  }
+  auto launched = parts_.launcher->launch({.plan = *plan,
+                                           .package = file.package()->bytes,
+                                           .output = pipe->theirs.get(),
+                                           .broker = socket->theirs.get()});
+  app.sandbox = std::move(launched.report);
+  app.sandbox->checked_at = to_rfc3339(parts_.clock->unix_seconds());
+  if (!launched.process) {
+    const auto& error = launched.refused;
+    return error ? refuse(code_of(*error), *error)
+                 : refuse(device_api::kInternal, "the app could not be started");
+  }
+  app.manifest = std::move(admitted.manifest);
+  app.process = std::move(launched.process);
+  app.output_pipe = std::move(pipe->ours);
+  app.broker =
+      std::make_unique<BrokerSession>(BrokerSession::Parts{.loop = parts_.loop,
+                                                           .clock = parts_.clock,
+                                                           .service = parts_.broker,
+                                                           .events = parts_.events},
+                                      AppIdentity{.component = app.stored.component,
+                                                  .component_id = app.stored.component.text(),
+                                                  .image_id = app.stored.image.text(),
+                                                  .capabilities = app.manifest->capabilities},
+                                      std::move(socket->ours));
+  parts_.loop->watch(app.output_pipe.get(), POLLIN, [this, &app](short) { on_output(app); });
+  parts_.loop->watch(app.process->descriptor(), POLLIN, [this, &app](short) { on_process(app); });
+  return {};
+}
+
+void AppManager::on_output(App& app) {
+  std::array<char, 16384> buffer = {};
+  const auto count = ::read(app.output_pipe.get(), buffer.data(), buffer.size());
+  if (count > 0) {
+    app.output->feed(std::string_view{buffer.data(), static_cast<std::size_t>(count)});
+  } else if (count == 0) {
+    parts_.loop->forget(app.output_pipe.get());
+    app.output_pipe.reset();
+  }
+}
+
+void AppManager::on_process(App& app) {
+  const auto status = app.process->poll();
+  if (!status) {
+    return;
+  }
+  // What it printed last is in the pipe still.
+  for (int piece = 0; piece < 64 && app.output_pipe; ++piece) {
+    pollfd polled = {.fd = app.output_pipe.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&polled, 1, 0) <= 0) {
+      break;
+    }
+    on_output(app);
+  }
+  app.output->finish();
+  detach(app);
+  note_exit(app, *status);
+  if (move(app, Event::ended)) {
+    for (const auto& waiting : std::exchange(app.on_stopped, {})) {
+      waiting();
+    }
+    return;
+  }
+  ++app.restarts;
+  const bool waited = app.backoff.waiting();
+  const auto delay = app.backoff.on_exit(app.started, parts_.clock->monotonic());
+  if (app.backoff.waiting() && !waited) {
+    parts_.events->add(
+        "AppRestartLoop", app.stored.component.text(), app.stored.image.text(),
+        json::Value{}.set("exits", static_cast<std::int64_t>(app.backoff.exits_in_window())));
+  }
+  if (delay.count() > 0) {
+    move(app, Event::ended_often);
+    restart_later(app, delay);
+    return;
+  }
+  // ended_again leads to starting; a refused start ends in stopped.
+  [[maybe_unused]] const auto started = start_now(app, Event::ended_again);
+}
+
+void AppManager::restart_later(App& app, std::chrono::nanoseconds delay) {
+  app.timer = parts_.loop->after(delay, [this, &app] {
+    app.timer.reset();
+    [[maybe_unused]] const auto started = start_now(app, Event::due);
+  });
+}
+
+void AppManager::note_exit(App& app, const ExitStatus& status) {
+  const bool signalled = status.signal != 0;
+  app.last_exit = {.kind = signalled ? "signal" : "exit",
+                   .code = signalled ? status.signal : status.code,
+                   .at = to_rfc3339(parts_.clock->unix_seconds())};
+  const auto number = [](int value) { return json::Value{static_cast<std::int64_t>(value)}; };
+  // Ends that the board asked for are no news.
+  if (app.phase == Phase::stopping) {
+    return;
+  }
+  if (signalled) {
+    parts_.events->add("AppCrash", app.stored.component.text(), app.stored.image.text(),
+                       json::Value{}
+                           .set("exit_status", number(status.code))
+                           .set("signal_status", number(status.signal)));
+  } else {
+    parts_.events->add("AppExit", app.stored.component.text(), app.stored.image.text(),
+                       json::Value{}.set("exit_code", number(status.code)));
+  }
+}
+
+void AppManager::detach(App& app) {
+  if (app.timer) {
+    parts_.loop->cancel(*std::exchange(app.timer, std::nullopt));
+  }
+  app.broker.reset();
+  if (app.output_pipe) {
+    parts_.loop->forget(app.output_pipe.get());
+    app.output_pipe.reset();
+  }
+  if (app.process) {
+    parts_.loop->forget(app.process->descriptor());
+    app.process.reset();
+  }
+}
+
+}  // namespace sphere::agent

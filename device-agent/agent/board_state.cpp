@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/board_state.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "sphere/core/encoding.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/crypto/certificate.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
+#include "sphere/image/trust.h"
+
+namespace sphere::agent {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kSmallFile = 65536;
+
+}  // namespace
+
+std::string BoardState::word(std::string_view file) const {
+  return std::string{trim(read_text_file(directory_ / file, kSmallFile).value_or(""))};
+}
+
+Result<std::string> BoardState::device_id() const {
+  SPHERE_TRY_ASSIGN(const auto key,
+                    crypto::PrivateKey::from_file(directory_ / "fuses/device-key.pem"));
+  return to_hex(key.public_key().point());
+}
+
+std::string BoardState::manufacturing_state() const {
+  const auto state = word("fuses/manufacturing-state");
+  for (const auto* known : {"Blank", "Module1Complete", "DeviceComplete"}) {
+    if (state == known) {
+      return state;
+    }
+  }
+  return "Unknown";
+}
+
+std::vector<std::int64_t> BoardState::capabilities() const {
+  const auto text = read_text_file(directory_ / "fuses/capabilities", kSmallFile);
+  std::vector<std::int64_t> numbers;
+  if (!text) {
+    // A fuse that cannot be read is treated as closed.
+    const auto state = manufacturing_state();
+    if (state == "Blank" || state == "Module1Complete") {
+      numbers.push_back(kAppDevelopment);
+    }
+    return numbers;
+  }
+  for (const auto& line : split(*text, '\n')) {
+    const auto digits = trim(line);
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc{} && end == digits.data() + digits.size()) {
+      numbers.push_back(number);
+    }
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+bool BoardState::has_capability(std::int64_t number) const {
+  const auto numbers = capabilities();
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+bool BoardState::public_test_key_on() const { return word("trust/public-test-key") == "on"; }
+
+Result<image::TrustStore> BoardState::trust() const {
+  image::TrustStore trust;
+  SPHERE_TRY(add_keys("trust/production", image::Role::production, trust));
+  // Development keys count only while the board may be developed on.
+  if (!has_capability(kAppDevelopment)) {
+    return trust;
+  }
+  SPHERE_TRY(add_keys("trust/development", image::Role::development, trust));
+  if (public_test_key_on()) {
+    trust.add({.key = image::public_test_key(),
+               .thumbprints = {image::public_test_thumbprint()},
+               .role = image::Role::development,
+               .label = "public test key"});
+  }
+  return trust;
+}
+
+Result<void> BoardState::add_keys(std::string_view folder, image::Role role,
+                                  image::TrustStore& trust) const {
+  std::error_code error;
+  for (fs::directory_iterator entry{directory_ / folder, error}, end; !error && entry != end;
+       entry.increment(error)) {
+    const auto& path = entry->path();
+    if (path.extension() != ".pem") {
+      continue;
+    }
+    SPHERE_TRY_ASSIGN(const auto pem, read_text_file(path, kSmallFile));
+    auto key = crypto::PublicKey::from_pem(pem);
+    if (!key) {
+      return tl::unexpected<Error>{std::move(key).error().while_doing(path.string())};
+    }
+    image::TrustEntry trusted{.key = *key,
+                              .thumbprints = {crypto::sha1(key->spki())},
+                              .role = role,
+                              .label = path.stem().string()};
+    if (const auto certificate = crypto::Certificate::from_pem(pem)) {
+      trusted.thumbprints.push_back(certificate->thumbprint());
+    }
+    trust.add(std::move(trusted));
+  }
+  return {};
+}
+
+Result<std::string> BoardState::tls_chain() const {
+  return read_text_file(directory_ / "tls/chain.pem", kSmallFile);
+}
+
+Result<std::string> BoardState::tls_key() const {
+  return read_text_file(directory_ / "tls/key.pem", kSmallFile);
+}
+
+}  // namespace sphere::agent

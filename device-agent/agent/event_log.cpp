@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/event_log.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "sphere/core/clock.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/text.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kCurrent = "events.log";
+constexpr std::string_view kEarlier = "events.old";
+
+LoggedEvent event_from_json(const json::Value& value) {
+  LoggedEvent event{.seq = value.integer_at("seq").value_or(0),
+                    .category = value.string_at("category").value_or("")};
+  event.component_id = value.string_at("componentId").value_or("");
+  event.image_id = value.string_at("imageId").value_or("");
+  event.first_at = value.string_at("firstAt").value_or("");
+  event.last_at = value.string_at("lastAt").value_or("");
+  event.count = value.integer_at("count").value_or(1);
+  if (const auto* fields = value.find("fields")) {
+    event.fields = *fields;
+  }
+  return event;
+}
+
+}  // namespace
+
+json::Value to_json(const LoggedEvent& event) {
+  return json::Value{}
+      .set("seq", event.seq)
+      .set("category", event.category)
+      .set("componentId", event.component_id)
+      .set("imageId", event.image_id)
+      .set("firstAt", event.first_at)
+      .set("lastAt", event.last_at)
+      .set("count", event.count)
+      .set("fields", event.fields);
+}
+
+EventLog::EventLog(fs::path directory, const Clock& clock)
+    : directory_{std::move(directory)}, clock_{&clock} {
+  if (make_directories(directory_, 0700)) {
+    read_segment(directory_ / kEarlier);
+    read_segment(directory_ / kCurrent);
+  }
+}
+
+void EventLog::read_segment(const fs::path& path) {
+  const auto text = read_text_file(path, 2 * kSegmentBytes);
+  if (!text) {
+    return;
+  }
+  for (const auto& row : split(*text, '\n')) {
+    const auto value = row.empty() ? fail(Errc::corrupt, "") : json::parse(row);
+    if (value && value->integer_at("seq").value_or(0) > last_) {
+      put(event_from_json(*value));
+    }
+  }
+}
+
+void EventLog::add(std::string_view category, std::string_view component_id,
+                   std::string_view image_id, json::Value fields) {
+  const auto now = clock_->unix_seconds();
+  LoggedEvent event{.seq = last_ + 1, .category = std::string{category}};
+  event.component_id = component_id;
+  event.image_id = image_id;
+  event.first_at = to_rfc3339(now);
+  event.last_at = event.first_at;
+  event.fields = std::move(fields);
+  while (!started_.empty() && now - started_.front().second > kSameSeconds) {
+    started_.pop_front();
+  }
+  const auto same = std::find_if(events_.rbegin(), events_.rend(), [&](const LoggedEvent& other) {
+    return other.category == event.category && other.component_id == event.component_id &&
+           other.image_id == event.image_id && other.fields == event.fields;
+  });
+  const auto first = same == events_.rend()
+                         ? started_.end()
+                         : std::find_if(started_.begin(), started_.end(), [&](const auto& entry) {
+                             return entry.first == same->seq;
+                           });
+  if (first != started_.end()) {
+    event.count = same->count + 1;
+    event.first_at = same->first_at;
+    events_.erase(std::next(same).base());
+    first->first = event.seq;
+  } else {
+    started_.emplace_back(event.seq, now);
+  }
+  store(event);
+  put(std::move(event));
+}
+
+void EventLog::put(LoggedEvent event) {
+  last_ = event.seq;
+  events_.push_back(std::move(event));
+  if (events_.size() > kEvents) {
+    events_.pop_front();
+  }
+}
+
+void EventLog::store(const LoggedEvent& event) {
+  const auto path = directory_ / kCurrent;
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (!error && size > kSegmentBytes) {
+    fs::rename(path, directory_ / kEarlier, error);
+  }
+  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  const auto row = json::to_compact(to_json(event)) + "\n";
+  if (file) {
+    // A full disk loses the record of the event, not the event itself.
+    [[maybe_unused]] const auto written =
+        write_all(file.get(), std::as_bytes(std::span{row}), path);
+  }
+}
+
+std::vector<LoggedEvent> EventLog::after(std::int64_t seq, std::size_t limit) const {
+  std::vector<LoggedEvent> found;
+  for (const auto& event : events_) {
+    if (event.seq > seq && found.size() < limit) {
+      found.push_back(event);
+    }
+  }
+  return found;
+}
+
+}  // namespace sphere::agent

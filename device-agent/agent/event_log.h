@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sphere/core/clock.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+
+struct LoggedEvent {
+  std::int64_t seq = 0;
+  std::string category;  // "AppExit"
+  std::string component_id = {};
+  std::string image_id = {};
+  std::string first_at = {}, last_at = {};
+  std::int64_t count = 1;
+  json::Value fields = json::Value{json::Object{}};
+};
+
+[[nodiscard]] json::Value to_json(const LoggedEvent& event);
+
+// What happened on the board, the last kEvents of it, kept on disk in two segments. An event equal
+// to one of the last hour (category, component, image, fields) is counted there and takes a new
+// number, so that a reader sees it again. Belongs to the loop's thread.
+class EventLog {
+ public:
+  static constexpr std::size_t kEvents = 4000;
+  static constexpr std::int64_t kSameSeconds = 3600;
+  static constexpr std::size_t kSegmentBytes = 262144;
+
+  // `clock` must outlive the log.
+  EventLog(std::filesystem::path directory, const Clock& clock);
+
+  void add(std::string_view category, std::string_view component_id, std::string_view image_id,
+           json::Value fields);
+  // Events after number `seq`, oldest first, at most `limit`.
+  [[nodiscard]] std::vector<LoggedEvent> after(std::int64_t seq, std::size_t limit = 500) const;
+  [[nodiscard]] std::int64_t last() const noexcept { return last_; }
+
+ private:
+  void read_segment(const std::filesystem::path& path);
+  void put(LoggedEvent event);
+  void store(const LoggedEvent& event);
+
+  std::filesystem::path directory_;
+  const Clock* clock_;
+  std::int64_t last_ = 0;
+  std::deque<LoggedEvent> events_;                             // By number.
+  std::deque<std::pair<std::int64_t, std::int64_t>> started_;  // Number of this run, first second.
+};
+
+}  // namespace sphere::agent

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "device-agent/agent/apps/manager.h"
+#include "device-agent/agent/apps/transitions.h"
+#include "device-agent/agent/broker/service.h"
+#include "device-agent/agent/refusal.h"
+#include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/routes.h"
+#include "sphere/core/guid.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/http/server.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent::app_routes {
+namespace {
+
+http::Response bad_id() { return empty_error(400, device_api::kComponentIdMalformed); }
+
+http::Response state_answer(std::string_view state) {
+  return json_answer(json::Value{}.set("state", state));
+}
+
+// Runs one of the manager's actions and waits for its end.
+Answer<void> await_app(Services& services, const Guid& component,
+                       void (AppManager::*action)(const Guid&, const AppManager::Done&)) {
+  return services.loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
+    (services.apps->*action)(component, done);
+  });
+}
+
+struct Quota {
+  bool present = false;
+  std::int64_t used_kb = 0, limit_kb = 0;
+};
+
+}  // namespace
+
+http::Response get_status(Call& call) {
+  const auto component = Guid::parse(call.tail);
+  if (!component) {
+    return bad_id();
+  }
+  const auto phase =
+      call.services->loop->call([&] { return call.services->apps->phase(*component); });
+  return state_answer(device_api::to_text(to_app_state(phase)));
+}
+
+http::Response patch_status(Call& call) {
+  const auto component = Guid::parse(call.tail);
+  if (!component) {
+    return bad_id();
+  }
+  const auto trigger = call.body.string_at("trigger");
+  if (trigger != "start" && trigger != "stop" && trigger != "startDebug") {
+    return empty_error(400, trigger ? device_api::kTriggerUnknown : device_api::kJsonInvalid);
+  }
+  if (trigger == "startDebug") {
+    const auto phase =
+        call.services->loop->call([&] { return call.services->apps->phase(*component); });
+    return phase == Phase::absent
+               ? error_answer({.code = device_api::kAppNotPresent,
+                               .message = fmt::format("app {} is not installed", call.tail)})
+               : error_answer({.code = device_api::kDebuggerMissing,
+                               .message = "this board has no debugger"});
+  }
+  const bool start = trigger == "start";
+  const auto reached =
+      await_app(*call.services, *component, start ? &AppManager::start : &AppManager::stop);
+  if (!reached) {
+    return error_answer(reached.error());
+  }
+  return state_answer(start ? "running" : "stopped");
+}
+
+http::Response delete_image(Call& call) {
+  const auto component = Guid::parse(call.tail);
+  if (!component) {
+    return bad_id();
+  }
+  const auto removed = await_app(*call.services, *component, &AppManager::remove);
+  return removed ? json_answer(json::Value{json::Object{}}) : error_answer(removed.error());
+}
+
+http::Response get_quota(Call& call) {
+  const auto component = Guid::parse(call.tail);
+  if (!component) {
+    return bad_id();
+  }
+  auto& services = *call.services;
+  const auto quota = services.loop->call([&] {
+    Quota result{.present = services.apps->phase(*component) != Phase::absent};
+    const auto* manifest = services.apps->manifest(*component);
+    if (manifest != nullptr && manifest->capabilities.mutable_storage_kb) {
+      constexpr std::uint64_t kKilo = 1024;
+      const auto bytes = storage_bytes(services.broker->storage_folder(component->text()));
+      result.used_kb = static_cast<std::int64_t>((bytes + kKilo - 1) / kKilo);
+      result.limit_kb = *manifest->capabilities.mutable_storage_kb;
+    }
+    return result;
+  });
+  if (!quota.present) {
+    return error_answer({.code = device_api::kAppNotPresent,
+                         .message = fmt::format("app {} is not installed", call.tail)},
+                        {.status = 404});
+  }
+  return json_answer(json::Value{}.set("UsageKB", quota.used_kb).set("LimitKB", quota.limit_kb));
+}
+
+}  // namespace sphere::agent::app_routes

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/rest/handler.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "device-agent/agent/rest/access.h"
+#include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/routes.h"
+#include "device-agent/agent/rest/target.h"
+#include "sphere/core/text.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/http/message.h"
+#include "sphere/http/server.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace {
+
+constexpr std::string_view kSphereRoot = "/sphere/v1";
+
+bool is_sphere(std::string_view path) { return path.starts_with(kSphereRoot); }
+
+http::Response too_large(bool sphere_v1) {
+  auto answer = error_answer({.code = device_api::kContentLength,
+                              .message = "request body is larger than this call takes"},
+                             {.status = 400, .sphere_v1 = sphere_v1});
+  answer.close = true;
+  return answer;
+}
+
+http::Response unknown_path(std::string_view path) {
+  return error_answer(
+      {.code = device_api::kNotFound, .message = fmt::format("no resource {}", path), .next = {}},
+      {.sphere_v1 = is_sphere(path)});
+}
+
+http::Response wrong_method(const Match& match) {
+  std::string allowed;
+  for (const auto method : match.methods) {
+    allowed += (allowed.empty() ? "" : ", ") + std::string{method};
+  }
+  auto answer = empty_error(405, device_api::kMethodNotAllowed);
+  answer.headers.emplace_back("Allow", allowed);
+  return answer;
+}
+
+bool has_media_type(const http::Request& request, std::string_view type) {
+  const auto header = http::find_header(request.headers, "Content-Type").value_or("");
+  return to_lower(trim(std::string_view{header}.substr(0, header.find(';')))) == type;
+}
+
+http::Response run(const Route& route, Call& call) {
+  if (route.method == "GET") {
+    return route.handle(call);
+  }
+  const std::lock_guard guard{call.services->change};
+  return route.handle(call);
+}
+
+// Collects a small body, then runs the route.
+class SmallBody final : public http::BodySink {
+ public:
+  SmallBody(const Route& route, Call call) : route_{&route}, call_{std::move(call)} {}
+
+  bool write(std::string_view piece) override {
+    if (piece.size() > kJsonLimit - call_.text.size()) {
+      refused_ = true;
+      return false;
+    }
+    call_.text += piece;
+    return true;
+  }
+
+  http::Response finish() override {
+    const bool sphere_v1 = is_sphere(call_.target.path);
+    if (refused_) {
+      return too_large(sphere_v1);
+    }
+    if (route_->body == BodyKind::json && call_.text.empty()) {
+      return empty_error(415, device_api::kJsonInvalid);
+    }
+    if (route_->body != BodyKind::forwarded && !call_.text.empty()) {
+      auto body = json::parse(call_.text);
+      if (!body) {
+        return error_answer({.code = device_api::kJsonInvalid, .message = body.error().message()},
+                            {.status = 400, .sphere_v1 = sphere_v1});
+      }
+      call_.body = *std::move(body);
+    }
+    return run(*route_, call_);
+  }
+
+ private:
+  const Route* route_;
+  Call call_;
+  bool refused_ = false;
+};
+
+// Nothing when the body's type is one that the route takes.
+std::optional<http::Response> refuse_type(const Route& route, const http::Request& request,
+                                          std::optional<std::uint64_t> content_length) {
+  const bool empty = content_length == 0;
+  const bool untyped = !http::find_header(request.headers, "Content-Type");
+  switch (route.body) {
+    case BodyKind::none:
+    case BodyKind::forwarded:
+      return std::nullopt;
+    case BodyKind::json:
+      if (!empty && has_media_type(request, "application/json")) {
+        return std::nullopt;
+      }
+      break;
+    case BodyKind::maybe_json:
+      if (empty || untyped || has_media_type(request, "application/json")) {
+        return std::nullopt;
+      }
+      break;
+    case BodyKind::package:
+      if (!empty && has_media_type(request, "application/octet-stream")) {
+        return std::nullopt;
+      }
+      break;
+  }
+  return empty_error(415, device_api::kJsonInvalid);
+}
+
+http::Response locked(device_api::ErrorCode code) {
+  if (code == device_api::kDevelopmentNeeded) {
+    return error_answer({.code = code,
+                         .message = "this call needs the appDevelopment capability",
+                         .next = "enable development on the board"});
+  }
+  return empty_error(403, code);
+}
+
+}  // namespace
+
+http::Decision RestHandler::on_request(const http::Request& request,
+                                       std::optional<std::uint64_t> content_length) {
+  const auto host = http::find_header(request.headers, "Host");
+  if (host && !is_own_host(*host, services_->device_id)) {
+    return empty_error(400, device_api::kNotFound);
+  }
+  if (http::find_header(request.headers, "Origin")) {
+    return empty_error(403, device_api::kNotAuthorised);
+  }
+  auto target = parse_target(request.target);
+  if (!target) {
+    return unknown_path(request.target);
+  }
+  auto match = find_route(request.method, target->path);
+  if (!match) {
+    return unknown_path(target->path);
+  }
+  if (match->route == nullptr) {
+    return wrong_method(*match);
+  }
+  const auto& route = *match->route;
+  const auto& state = *services_->state;
+  if (const auto refused =
+          refuse_access(route.access, state.manufacturing_state(), state.capabilities())) {
+    return locked(*refused);
+  }
+  if (auto refused = refuse_type(route, request, content_length)) {
+    return *std::move(refused);
+  }
+  if (route.body == BodyKind::package) {
+    return update_routes::stage(*services_, content_length);
+  }
+  if (content_length.value_or(0) > kJsonLimit) {
+    return too_large(is_sphere(target->path));
+  }
+  Call call{.services = services_,
+            .method = request.method,
+            .target = *std::move(target),
+            .tail = std::move(match->tail),
+            .body = {},
+            .text = {}};
+  if (route.body == BodyKind::none) {
+    return run(route, call);
+  }
+  return std::make_unique<SmallBody>(route, std::move(call));
+}
+
+}  // namespace sphere::agent

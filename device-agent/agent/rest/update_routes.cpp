@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "device-agent/agent/apps/admission.h"
+#include "device-agent/agent/apps/manager.h"
+#include "device-agent/agent/apps/store.h"
+#include "device-agent/agent/apps/verified_file.h"
+#include "device-agent/agent/refusal.h"
+#include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/routes.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/device_api/error_code.h"
+#include "sphere/http/server.h"
+#include "sphere/image/metadata.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent::update_routes {
+namespace {
+
+Refusal too_large() {
+  return {.code = device_api::kContentLength,
+          .message = fmt::format("a package has at most {} bytes on this board", kMaxImageBytes)};
+}
+
+Refusal no_space() {
+  return {.code = device_api::kNoSpace,
+          .message = "no space left on the board",
+          .next = "delete an app and try again"};
+}
+
+// Streams an upload into a file of the store, then checks it and hands it over. Until then the
+// store does not know it, and the destructor removes it.
+class StageBody final : public http::BodySink {
+ public:
+  StageBody(Services& services, std::filesystem::path path, Descriptor file)
+      : services_{&services}, path_{std::move(path)}, file_{std::move(file)} {}
+  StageBody(const StageBody&) = delete;
+  StageBody& operator=(const StageBody&) = delete;
+  StageBody(StageBody&&) = delete;
+  StageBody& operator=(StageBody&&) = delete;
+  ~StageBody() override {
+    ::unlink(path_.c_str());
+    services_->staging = false;
+  }
+
+  bool write(std::string_view piece) override {
+    if (piece.size() > kMaxImageBytes - bytes_) {
+      refused_ = too_large();
+      return false;
+    }
+    bytes_ += piece.size();
+    const auto written = write_all(file_.get(), std::as_bytes(std::span{piece}), path_);
+    if (!written) {
+      refused_ = written.error().code() == Errc::no_space
+                     ? no_space()
+                     : Refusal{.code = device_api::kPackageInvalid,
+                               .message = "the board could not store the package"};
+      return false;
+    }
+    return true;
+  }
+
+  http::Response finish() override {
+    if (refused_) {
+      auto answer = error_answer(*refused_);
+      answer.close = true;
+      return answer;
+    }
+    const auto staged = check_and_stage();
+    return staged ? json_answer(json::Value{json::Object{}}) : error_answer(staged.error());
+  }
+
+ private:
+  Answer<void> check_and_stage() {
+    const auto trust = services_->state->trust();
+    if (!trust) {
+      return refuse(device_api::kPackageUntrusted, trust.error().message());
+    }
+    SPHERE_TRY_ASSIGN(const auto file, VerifiedFile::open(path_, *trust));
+    SPHERE_TRY(admit_to_stage(*file.package()));
+    const auto app = describe(file.package());
+    const std::lock_guard guard{services_->change};
+    return services_->loop->call([&] { return services_->store->stage(path_, app); });
+  }
+
+  Services* services_;
+  std::filesystem::path path_;
+  Descriptor file_;
+  std::size_t bytes_ = 0;
+  std::optional<Refusal> refused_;
+};
+
+device_api::Component component_of(const StoredApp& app, bool staged) {
+  device_api::Component component{.uid = app.component.text(),
+                                  .image_type = image::kApplication,
+                                  .is_update_staged = staged,
+                                  .does_image_type_require_restart = false,
+                                  .name = app.name,
+                                  .images = {}};
+  component.images.push_back({.uid = app.image.text(),
+                              .length_in_bytes = static_cast<std::int64_t>(app.bytes),
+                              .uncompressed_length_in_bytes = static_cast<std::int64_t>(app.bytes),
+                              .replica_type = 0});
+  return component;
+}
+
+}  // namespace
+
+http::Response get_images(Call& call) {
+  auto& store = *call.services->store;
+  const auto images = call.services->loop->call([&] {
+    device_api::Images list;
+    list.has_staged_updates = !store.staged().empty();
+    for (const auto& app : store.installed()) {
+      const bool staged =
+          std::any_of(store.staged().begin(), store.staged().end(),
+                      [&](const auto& other) { return other.component == app.component; });
+      list.components.push_back(component_of(app, staged));
+    }
+    return list;
+  });
+  return json_answer(device_api::to_json(images));
+}
+
+http::Response install(Call& call) {
+  const auto mode = call.body.string_at("appControlMode");
+  const bool wrong_kind = !call.body.is_null() && call.body.kind() != json::Kind::object;
+  if (wrong_kind ||
+      (call.body.find("appControlMode") != nullptr && mode != "Manual" && mode != "Auto")) {
+    return error_answer(
+        {.code = device_api::kJsonInvalid, .message = "appControlMode is neither Manual nor Auto"},
+        {.status = 400});
+  }
+  const auto installed =
+      call.services->loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
+        call.services->apps->install(mode != "Manual", done);
+      });
+  return installed ? json_answer(json::Value{json::Object{}}) : error_answer(installed.error());
+}
+
+http::Decision stage(Services& services, std::optional<std::uint64_t> content_length) {
+  if (content_length.value_or(0) > kMaxImageBytes) {
+    auto answer = error_answer(too_large());
+    answer.close = true;
+    return answer;
+  }
+  if (services.staging.exchange(true)) {
+    return error_answer({.code = device_api::kBusy,
+                         .message = "another package is being uploaded",
+                         .next = "try again"});
+  }
+  auto path = services.loop->call([&] { return services.store->upload_path(); });
+  Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!file) {
+    const bool full = errno == ENOSPC || errno == EDQUOT;
+    services.staging = false;
+    return error_answer(full ? no_space()
+                             : Refusal{.code = device_api::kInternal,
+                                       .message = "the board could not store the package"});
+  }
+  return std::make_unique<StageBody>(services, std::move(path), std::move(file));
+}
+
+}  // namespace sphere::agent::update_routes

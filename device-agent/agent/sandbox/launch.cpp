@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/sandbox/launch.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <span>
+#include <string>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/sandbox/app_process.h"
+#include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/privileges.h"
+#include "device-agent/agent/sandbox/root_tree.h"
+#include "device-agent/agent/sandbox/step.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/image/package.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace {
+
+constexpr std::size_t kPlanBytes = 65536;
+
+json::Value to_json(const StepFailure& failure) {
+  return json::Value{}
+      .set("layer", failure.layer)
+      .set("what", failure.what)
+      .set("errno", failure.number);
+}
+
+Result<Plan> read_plan() {
+  SPHERE_TRY_ASSIGN(const auto text,
+                    read_text_file("/proc/self/fd/" + std::to_string(kPlanDescriptor), kPlanBytes));
+  SPHERE_TRY_ASSIGN(const auto value, json::parse(text));
+  return plan_from_json(value);
+}
+
+// The sealed package, mapped for the rest of this process's life.
+Result<image::Package> map_package() {
+  struct stat status = {};
+  if (::fstat(kPackageDescriptor, &status) != 0 || status.st_size <= 0) {
+    return fail(Errc::io, "no package");
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, kPackageDescriptor, 0);
+  if (mapped == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
+    return fail(Errc::io, "cannot map the package");
+  }
+  return image::parse_package(std::span{static_cast<const std::byte*>(mapped), size});
+}
+
+void keep_descriptors() {
+  for (int number = kStatusDescriptor; number <= kEmulatorDescriptor; ++number) {
+    ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  }
+  ::close_range(kEmulatorDescriptor + 1, ~0U, 0);
+}
+
+Step make_namespaces() {
+  constexpr int kNamespaces =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (auto made = require(::unshare(kNamespaces) == 0, "L1", "make new namespaces"); !made) {
+    return made;
+  }
+  // A kernel without cgroup namespaces has no cgroup view to hide either.
+  [[maybe_unused]] const int cgroup = ::unshare(CLONE_NEWCGROUP);
+  return require(::sethostname("sphere", 6) == 0, "L1", "set the host name");
+}
+
+int wait_for_app(pid_t app) {
+  while (true) {
+    int status = 0;
+    const pid_t ended = ::waitpid(-1, &status, 0);
+    if (ended == app) {
+      return status;
+    }
+    if (ended < 0 && errno != EINTR) {
+      return 0;
+    }
+  }
+}
+
+// pid 1. Its end is the end of every process in the namespace.
+[[noreturn]] void run_init(const Plan& plan, const image::Package& package) {
+  const auto refuse_with = [](const StepFailure& failure) {
+    send_message(kStatusDescriptor, to_json(failure));
+    ::_exit(EXIT_FAILURE);
+  };
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // Before the old root is gone: the app's process limits user namespaces through it.
+  const Descriptor sysctl{::open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  bool pivoted = false;
+  if (const auto entered = enter_root_tree(plan, package, pivoted); !entered) {
+    refuse_with(entered.error());
+  }
+  const pid_t app = ::fork();
+  if (app == 0) {
+    become_app(plan, sysctl.get(), pivoted);
+  }
+  if (app < 0) {
+    refuse_with({.layer = "L1", .what = "make the app's process", .number = errno});
+  }
+  ::dup2(kStatusDescriptor, 0);
+  ::close_range(1, ~0U, 0);
+  if (!drop_bounding_set() || !drop_capabilities()) {
+    ::_exit(EXIT_FAILURE);
+  }
+  const int status = wait_for_app(app);
+  send_message(0, WIFSIGNALED(status) ? json::Value{}.set("signal", WTERMSIG(status))
+                                      : json::Value{}.set("exit", WEXITSTATUS(status)));
+  ::_exit(EXIT_SUCCESS);
+}
+
+// fork(), but the child is the agent's, so that this process can end.
+pid_t fork_for_agent() {
+  return static_cast<pid_t>(::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0));
+}
+
+}  // namespace
+
+int run_launcher() {
+  keep_descriptors();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const auto plan = read_plan();
+  const auto package = map_package();
+  if (!plan || !package) {
+    const auto& message = plan ? package.error().message() : plan.error().message();
+    send_message(kStatusDescriptor, to_json({.layer = "L12", .what = message, .number = 0}));
+    return EXIT_FAILURE;
+  }
+  if (::getppid() != plan->agent) {
+    return EXIT_FAILURE;  // The agent ended before the death signal was set.
+  }
+  if (const auto made = make_namespaces(); !made) {
+    send_message(kStatusDescriptor, to_json(made.error()));
+    return EXIT_FAILURE;
+  }
+  const pid_t init = fork_for_agent();
+  if (init == 0) {
+    run_init(*plan, *package);
+  }
+  if (init < 0) {
+    send_message(kStatusDescriptor,
+                 to_json({.layer = "L1", .what = "make a process", .number = errno}));
+    return EXIT_FAILURE;
+  }
+  send_message(kStatusDescriptor, json::Value{}.set("init", static_cast<std::int64_t>(init)));
+  return EXIT_SUCCESS;
+}
+
+}  // namespace sphere::agent

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/sandbox/launcher.h"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/report.h"
+#include "device-agent/agent/sandbox/self_check.h"
+#include "device-agent/agent/sandbox/step.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+namespace fs = std::filesystem;
+namespace {
+
+// A launcher that hangs must not hold up the agent: a start takes some 10 ms, on a busy machine 10
+// times that.
+constexpr std::chrono::seconds kStepLimit{5};
+
+struct Pair {
+  Descriptor ours, theirs;
+};
+
+Result<Pair> make_pair() {
+  std::array<int, 2> ends = {};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
+  }
+  return Pair{Descriptor{ends[0]}, Descriptor{ends[1]}};
+}
+
+Result<Descriptor> make_memory_file(const char* name, std::span<const std::byte> content) {
+  Descriptor file{::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+  if (!file) {
+    return tl::unexpected<Error>{system_error("create", name, errno)};
+  }
+  SPHERE_TRY(write_all(file.get(), content, name));
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  if (::lseek(file.get(), 0, SEEK_SET) != 0 || ::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) {
+    return tl::unexpected<Error>{system_error("seal", name, errno)};
+  }
+  return file;
+}
+
+std::string_view fix_for(std::string_view layer) {
+  if (layer == "L1") {
+    return "use a kernel with PID, mount, network, IPC and UTS namespaces, and run the board as "
+           "root or allow unprivileged user namespaces";
+  }
+  if (layer == "L2") {
+    return "allow user namespaces (sysctl user.max_user_namespaces), or run the board as root";
+  }
+  if (layer == "L4") {
+    return "see that /dev and /proc are mounted where the board runs and that the SDK folder is "
+           "complete";
+  }
+  if (layer == "L12") {
+    return "see that the entry point of the package is a program for this board";
+  }
+  return "see docs/agent.md, section Sandbox";
+}
+
+Error layer_error(std::string_view layer, const std::string& what, int number) {
+  auto message = fmt::format("sandbox layer {} {}: cannot {}", layer, layer_name(layer), what);
+  if (number != 0) {
+    message += fmt::format(": {}", ::strerrordesc_np(number));
+  }
+  return Error{Errc::permission,
+               std::move(message),
+               {.reason = "board.sandbox",
+                .value = std::string{layer},
+                .next = std::string{fix_for(layer)}}};
+}
+
+std::optional<Error> refusal_in(const json::Value& message) {
+  const auto layer = message.string_at("layer");
+  if (!layer) {
+    return std::nullopt;
+  }
+  return layer_error(*layer, message.string_at("what").value_or(""),
+                     static_cast<int>(message.integer_at("errno").value_or(0)));
+}
+
+Result<void> wait_readable(int descriptor) {
+  pollfd polled = {.fd = descriptor, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&polled, 1, static_cast<int>(std::chrono::milliseconds{kStepLimit}.count()));
+  } while (ready < 0 && errno == EINTR);
+  if (ready == 0) {
+    return fail(Errc::timeout, "the launcher did not answer within 5 s");
+  }
+  return {};
+}
+
+// A message of the gate and the process that sent it, as the kernel says.
+struct GateMessage {
+  json::Value body;
+  pid_t sender = 0;
+};
+
+// Nothing: the gate has closed.
+Result<std::optional<GateMessage>> receive_gate(int gate) {
+  SPHERE_TRY(wait_readable(gate));
+  std::array<char, 4096> text = {};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred))> control = {};
+  iovec part = {.iov_base = text.data(), .iov_len = text.size()};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  const auto count = ::recvmsg(gate, &header, MSG_CMSG_CLOEXEC);
+  if (count <= 0) {
+    return std::nullopt;
+  }
+  GateMessage message;
+  SPHERE_TRY_ASSIGN(message.body,
+                    json::parse(std::string_view{text.data(), static_cast<std::size_t>(count)}));
+  const auto* credentials = CMSG_FIRSTHDR(&header);
+  if (credentials != nullptr && credentials->cmsg_type == SCM_CREDENTIALS) {
+    ucred sender = {};
+    std::memcpy(&sender, CMSG_DATA(credentials), sizeof sender);
+    message.sender = sender.pid;
+  }
+  return message;
+}
+
+Result<void> write_map(pid_t pid, const Plan& plan) {
+  const auto line = fmt::format("{} {} 1\n", plan.uid, plan.rootless ? 0 : plan.uid);
+  for (const auto& [name, text] : {std::pair{"setgroups", std::string{"deny"}},
+                                   std::pair{"gid_map", line}, std::pair{"uid_map", line}}) {
+    const auto path = fmt::format("/proc/{}/{}", pid, name);
+    const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (!file) {
+      return tl::unexpected<Error>{system_error("open", path, errno)};
+    }
+    SPHERE_TRY(write_all(file.get(), std::as_bytes(std::span{text}), path));
+  }
+  return {};
+}
+
+class SandboxedApp final : public AppProcess {
+ public:
+  SandboxedApp(Descriptor status, pid_t init) : status_{std::move(status)}, init_{init} {}
+  ~SandboxedApp() override {
+    if (init_ > 0) {
+      ::kill(init_, SIGKILL);
+      ::waitpid(init_, nullptr, 0);
+    }
+  }
+  SandboxedApp(const SandboxedApp&) = delete;
+  SandboxedApp& operator=(const SandboxedApp&) = delete;
+  SandboxedApp(SandboxedApp&&) = delete;
+  SandboxedApp& operator=(SandboxedApp&&) = delete;
+
+  [[nodiscard]] pid_t pid() const override { return app_; }
+  [[nodiscard]] int descriptor() const override { return status_.get(); }
+
+  std::optional<ExitStatus> poll() override {
+    if (init_ <= 0) {
+      return ended_;
+    }
+    pollfd polled = {.fd = status_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&polled, 1, 0) <= 0) {
+      return std::nullopt;
+    }
+    ended_ = {.code = 0, .signal = SIGKILL};  // The init itself was killed.
+    if (const auto message = receive_message(status_.get())) {
+      ended_.code = static_cast<int>(message->integer_at("exit").value_or(0));
+      ended_.signal = static_cast<int>(message->integer_at("signal").value_or(0));
+    }
+    ::waitpid(std::exchange(init_, -1), nullptr, 0);
+    return ended_;
+  }
+
+  void terminate() override { send_signal(SIGTERM); }
+  void kill() override {
+    if (init_ > 0) {
+      ::kill(init_, SIGKILL);
+    }
+  }
+
+  // The app's process, still held at the gate: its number cannot have been given away.
+  void hold(pid_t app) {
+    app_ = app;
+    handle_.reset(static_cast<int>(::syscall(SYS_pidfd_open, app, 0)));
+  }
+
+ private:
+  void send_signal(int signal) {
+    if (handle_) {
+      ::syscall(SYS_pidfd_send_signal, handle_.get(), signal, nullptr, 0);
+    }
+  }
+
+  Descriptor status_;
+  pid_t init_;
+  pid_t app_ = 0;
+  Descriptor handle_;  // pidfd
+  ExitStatus ended_;
+};
+
+struct Sockets {
+  Pair status, gate;
+};
+
+// What launcher and init have said by the end of the launcher: the pid of the init, unless one of
+// them refused.
+Result<pid_t> init_of(int status) {
+  pid_t init = 0;
+  std::optional<Error> refused;
+  pollfd polled = {.fd = status, .events = POLLIN, .revents = 0};
+  while (::poll(&polled, 1, 0) > 0) {
+    const auto message = receive_message(status);
+    if (!message) {
+      break;
+    }
+    init = static_cast<pid_t>(message->integer_at("init").value_or(init));
+    if (auto found = refusal_in(*message)) {
+      refused = std::move(found);
+    }
+  }
+  if (refused && init > 0) {
+    ::kill(init, SIGKILL);
+    ::waitpid(init, nullptr, 0);
+  }
+  if (refused) {
+    return tl::unexpected<Error>{std::move(*refused)};
+  }
+  if (init <= 0) {
+    return fail(Errc::io, "the launcher ended without an answer");
+  }
+  return init;
+}
+
+// Starts the launcher and waits for its end. Gives the pid of the app's init.
+Result<pid_t> run_launcher_program(const fs::path& program, const LaunchOrder& order,
+                                   Sockets& sockets) {
+  const auto text = json::to_compact(to_json(order.plan));
+  SPHERE_TRY_ASSIGN(const auto plan,
+                    make_memory_file("sphere-plan", std::as_bytes(std::span{text})));
+  SPHERE_TRY_ASSIGN(const auto package, make_memory_file("sphere-package", order.package));
+  const Descriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  Command command{.program = program, .arguments = {"--launch"}, .clear_environment = true};
+  command.standard_input = nothing.get();
+  command.standard_output = order.output;
+  command.standard_error = order.output;
+  command.pass = {{order.broker, kAppSocket},
+                  {sockets.status.theirs.get(), kStatusDescriptor},
+                  {sockets.gate.theirs.get(), kGateDescriptor},
+                  {plan.get(), kPlanDescriptor},
+                  {package.get(), kPackageDescriptor}};
+  Descriptor emulator;
+  if (order.plan.emulated) {
+    SPHERE_TRY_ASSIGN(emulator, open_emulator());
+    command.pass.emplace_back(emulator.get(), kEmulatorDescriptor);
+  }
+  SPHERE_TRY_ASSIGN(auto child, ChildProcess::start(command));
+  sockets.status.theirs.reset();
+  sockets.gate.theirs.reset();
+  const auto ready = wait_readable(sockets.status.ours.get());
+  if (!ready) {
+    child.kill(SIGKILL);
+  }
+  SPHERE_TRY(child.wait());
+  SPHERE_TRY(ready);
+  return init_of(sockets.status.ours.get());
+}
+
+// The failure that the init reported while the gate was awaited, or that it simply ended.
+Error gate_closed(int status) {
+  pollfd polled = {.fd = status, .events = POLLIN, .revents = 0};
+  if (::poll(&polled, 1, 1000) > 0) {
+    if (const auto message = receive_message(status)) {
+      if (auto refused = refusal_in(*message)) {
+        return std::move(*refused);
+      }
+    }
+  }
+  return Error{Errc::io, "the app's process ended before its start"};
+}
+
+ChildFacts facts_of(const json::Value& message) {
+  const auto flag = [&](std::string_view name) { return message.boolean_at(name).value_or(false); };
+  return {.user_namespace = flag("userNamespace"),
+          .groups_dropped = flag("groupsDropped"),
+          .nested_users_refused = flag("nestedUsersRefused"),
+          .pivoted = flag("pivoted")};
+}
+
+// Serves the gate until the app's process waits there, checked and held.
+Result<void> await_gate(const LaunchOrder& order, const Sockets& sockets, SandboxedApp& app,
+                        SandboxReport& report) {
+  while (true) {
+    SPHERE_TRY_ASSIGN(const auto message, receive_gate(sockets.gate.ours.get()));
+    if (!message) {
+      return tl::unexpected<Error>{gate_closed(sockets.status.ours.get())};
+    }
+    if (auto refused = refusal_in(message->body)) {
+      return tl::unexpected<Error>{std::move(*refused)};
+    }
+    if (message->body.boolean_at("map").value_or(false)) {
+      if (auto written = write_map(message->sender, order.plan); !written) {
+        return tl::unexpected<Error>{
+            layer_error("L2", "write the user map: " + written.error().message(), 0)};
+      }
+      send_message(sockets.gate.ours.get(), json::Value{}.set("go", true));
+      continue;
+    }
+    app.hold(message->sender);
+    report = self_check(order.plan, message->sender, facts_of(message->body));
+    if (!report.passed) {
+      return fail(Errc::permission, "the sandbox is not as planned: " + report.layers.back().found,
+                  {.reason = "board.sandbox", .value = "L13", .next = "see docs/agent.md"});
+    }
+    return {};
+  }
+}
+
+// Lets the app go; the gate closes when its program has been executed.
+Result<void> open_gate(const Sockets& sockets) {
+  send_message(sockets.gate.ours.get(), json::Value{}.set("go", true));
+  SPHERE_TRY_ASSIGN(const auto message, receive_gate(sockets.gate.ours.get()));
+  if (message) {
+    if (auto refused = refusal_in(message->body)) {
+      return tl::unexpected<Error>{std::move(*refused)};
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<AppProcess>> launch_app(const fs::path& program, const LaunchOrder& order,
+                                               SandboxReport& report) {
+  Sockets sockets;
+  SPHERE_TRY_ASSIGN(sockets.status, make_pair());
+  SPHERE_TRY_ASSIGN(sockets.gate, make_pair());
+  const int on = 1;
+  if (::setsockopt(sockets.gate.ours.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
+    return tl::unexpected<Error>{system_error("configure", "start gate", errno)};
+  }
+  SPHERE_TRY_ASSIGN(const pid_t init, run_launcher_program(program, order, sockets));
+  const int status = sockets.status.ours.get();
+  auto app = std::make_unique<SandboxedApp>(std::move(sockets.status.ours), init);
+  sockets.status.ours = Descriptor{::fcntl(status, F_DUPFD_CLOEXEC, 0)};
+  SPHERE_TRY(await_gate(order, sockets, *app, report));
+  SPHERE_TRY(open_gate(sockets));
+  return app;
+}
+
+}  // namespace
+
+Launch SandboxLauncher::launch(const LaunchOrder& order) {
+  Launch result;
+  result.report.component_id = order.plan.component_id;
+  auto process = launch_app(program_, order, result.report);
+  if (!process) {
+    result.report.passed = false;
+    if (result.report.layers.empty()) {
+      const auto& layer = process.error().hint().value;
+      result.report.layers.push_back({.id = layer,
+                                      .name = std::string{layer_name(layer)},
+                                      .state = LayerState::absent,
+                                      .detail = "refused",
+                                      .found = process.error().message()});
+    }
+    result.refused = std::move(process).error();
+    return result;
+  }
+  result.process = *std::move(process);
+  return result;
+}
+
+Result<Descriptor> open_emulator() {
+  constexpr std::string_view kName = "qemu-arm-static";
+  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+  for (const auto& folder : split(path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin", ':')) {
+    const auto candidate = fs::path{folder} / kName;
+    if (Descriptor file{::open(candidate.c_str(), O_RDONLY | O_CLOEXEC)}) {
+      return file;
+    }
+  }
+  return fail(Errc::not_found, "program qemu-arm-static not found",
+              {.reason = "local.tool-missing",
+               .value = std::string{kName},
+               .next = "install the Debian package qemu-user-static"});
+}
+
+}  // namespace sphere::agent

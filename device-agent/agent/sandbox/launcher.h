@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <sys/types.h>
+
+#include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/report.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+
+namespace sphere::agent {
+
+// A started app. Ending this object kills it.
+class AppProcess {
+ public:
+  virtual ~AppProcess() = default;
+  [[nodiscard]] virtual pid_t pid() const = 0;
+  // Becomes readable when the app has ended.
+  [[nodiscard]] virtual int descriptor() const = 0;
+  // How it ended; nothing while it runs. Everything it left running has ended, too.
+  [[nodiscard]] virtual std::optional<ExitStatus> poll() = 0;
+  virtual void terminate() = 0;  // SIGTERM to the app.
+  virtual void kill() = 0;       // Ends the app and all it started.
+};
+
+// What one start needs beside its plan. The spans and descriptors are used during the call only.
+struct LaunchOrder {
+  Plan plan;
+  std::span<const std::byte> package;  // The verified bytes.
+  int output = -1;                     // Becomes 1 and 2.
+  int broker = -1;                     // Becomes 3.
+};
+
+struct Launch {
+  std::unique_ptr<AppProcess> process;  // Null when refused.
+  SandboxReport report;                 // Also of a refused start, as far as it came.
+  std::optional<Error> refused = {};
+};
+
+class Launcher {
+ public:
+  virtual ~Launcher() = default;
+  // Starts an app and returns when its program runs, or why it does not; then nothing is left of
+  // it.
+  [[nodiscard]] virtual Launch launch(const LaunchOrder& order) = 0;
+};
+
+// Apps as processes in sandboxes. Apps die with the thread that launched them.
+class SandboxLauncher final : public Launcher {
+ public:
+  // `program` is sphered itself, started again as the launcher.
+  explicit SandboxLauncher(std::filesystem::path program) : program_{std::move(program)} {}
+  [[nodiscard]] Launch launch(const LaunchOrder& order) override;
+
+ private:
+  std::filesystem::path program_;
+};
+
+// The qemu-user program for 32-bit ARM on PATH. Error: not_found (local.tool-missing).
+[[nodiscard]] Result<Descriptor> open_emulator();
+
+}  // namespace sphere::agent

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/sandbox/plan.h"
+
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+#include <utility>
+#include <vector>
+
+#include "sphere/core/result.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+
+json::Value to_json(const Plan& plan) {
+  json::Value arguments{json::Array{}};
+  for (const auto& argument : plan.arguments) {
+    arguments.push(argument);
+  }
+  return json::Value{}
+      .set("componentId", plan.component_id)
+      .set("uid", static_cast<std::int64_t>(plan.uid))
+      .set("rootless", plan.rootless)
+      .set("agent", static_cast<std::int64_t>(plan.agent))
+      .set("staging", plan.staging.string())
+      .set("libraries", plan.libraries.string())
+      .set("entryPoint", plan.entry_point)
+      .set("arguments", arguments)
+      .set("emulated", plan.emulated)
+      .set("fileBytes", plan.file_bytes);
+}
+
+Result<Plan> plan_from_json(const json::Value& value) {
+  const auto uid = value.integer_at("uid");
+  const auto agent = value.integer_at("agent");
+  const auto file_bytes = value.integer_at("fileBytes");
+  auto component = value.string_at("componentId");
+  auto entry = value.string_at("entryPoint");
+  const auto staging = value.string_at("staging");
+  if (!uid || !agent || !file_bytes || !component || !entry || !staging) {
+    return fail(Errc::corrupt, "incomplete sandbox plan");
+  }
+  Plan plan{.component_id = std::move(*component),
+            .uid = static_cast<std::uint32_t>(*uid),
+            .rootless = value.boolean_at("rootless").value_or(false),
+            .agent = static_cast<pid_t>(*agent),
+            .staging = *staging,
+            .libraries = value.string_at("libraries").value_or(""),
+            .entry_point = std::move(*entry),
+            .arguments = {},
+            .emulated = value.boolean_at("emulated").value_or(false),
+            .file_bytes = static_cast<std::uint64_t>(*file_bytes)};
+  if (const auto* arguments = value.find("arguments")) {
+    for (const auto& argument : arguments->items()) {
+      if (const auto* text = argument.string()) {
+        plan.arguments.push_back(*text);
+      }
+    }
+  }
+  return plan;
+}
+
+std::string image_path(const Plan& plan) { return "/mnt/apps/" + plan.component_id; }
+
+std::vector<PlannedMount> planned_mounts(const Plan& plan) {
+  std::vector<PlannedMount> mounts = {
+      {.path = "/", .type = "tmpfs", .options = {"ro", "nosuid", "nodev", "noexec"}},
+      {.path = image_path(plan), .type = "tmpfs", .options = {"ro", "nosuid", "nodev"}},
+      {.path = "/dev", .type = "tmpfs", .options = {"ro", "nosuid", "noexec"}},
+      {.path = "/dev/null", .type = "", .options = {"ro", "nosuid", "noexec"}},
+      {.path = "/dev/zero", .type = "", .options = {"ro", "nosuid", "noexec"}},
+      {.path = "/dev/urandom", .type = "", .options = {"ro", "nosuid", "noexec"}},
+      {.path = "/tmp", .type = "tmpfs", .options = {"rw", "nosuid", "nodev", "noexec"}},
+      {.path = "/proc", .type = "proc", .options = {"ro", "nosuid", "nodev", "noexec"}},
+  };
+  if (!plan.libraries.empty()) {
+    mounts.push_back({.path = "/lib", .type = "", .options = {"ro", "nosuid", "nodev"}});
+    mounts.push_back({.path = "/usr/lib", .type = "", .options = {"ro", "nosuid", "nodev"}});
+  }
+  return mounts;
+}
+
+}  // namespace sphere::agent

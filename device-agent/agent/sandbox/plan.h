@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include "sphere/core/result.h"
+#include "sphere/json/value.h"
+
+namespace sphere::agent {
+
+// Descriptors of the launcher process. 0 to 3 stay with the app, the rest are close-on-exec.
+inline constexpr int kAppSocket = 3;          // To the broker.
+inline constexpr int kStatusDescriptor = 4;   // Launcher and init to agent: SEQPACKET, JSON.
+inline constexpr int kGateDescriptor = 5;     // The app's process and agent: SEQPACKET, JSON.
+inline constexpr int kPlanDescriptor = 6;     // memfd with the plan.
+inline constexpr int kPackageDescriptor = 7;  // Sealed memfd with the verified package.
+inline constexpr int kEmulatorDescriptor = 8;
+
+inline constexpr std::uint32_t kFirstAppUid = 100000;
+inline constexpr std::uint64_t kTemporaryBytes = 65536;    // /tmp
+inline constexpr std::uint64_t kFileBytesWithout = 65536;  // RLIMIT_FSIZE without MutableStorage.
+inline constexpr std::uint64_t kDescriptorLimit = 64;
+inline constexpr std::uint64_t kProcessLimit = 32;
+
+// Everything the launcher does for one start, decided beforehand.
+struct Plan {
+  std::string component_id;
+  std::uint32_t uid = 0;  // gid as well.
+  bool rootless = false;  // The agent runs in a user namespace of an ordinary user.
+  pid_t agent = 0;
+  std::filesystem::path staging;    // Empty directory that the app's root is built on.
+  std::filesystem::path libraries;  // Becomes /lib and /usr/lib; empty: none.
+  std::string entry_point;          // "/bin/app", in the package.
+  std::vector<std::string> arguments;
+  bool emulated = false;  // Through the program at kEmulatorDescriptor.
+  std::uint64_t file_bytes = kFileBytesWithout;
+};
+
+[[nodiscard]] json::Value to_json(const Plan& plan);
+[[nodiscard]] Result<Plan> plan_from_json(const json::Value& value);
+
+// Where the package stands in the app's tree.
+[[nodiscard]] std::string image_path(const Plan& plan);
+
+// One mount of the app's tree and the options it must have.
+struct PlannedMount {
+  std::string path;
+  std::string type;  // "" for a bind mount.
+  std::vector<std::string_view> options;
+};
+[[nodiscard]] std::vector<PlannedMount> planned_mounts(const Plan& plan);
+
+}  // namespace sphere::agent

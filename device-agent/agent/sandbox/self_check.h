@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/report.h"
+
+namespace sphere::agent {
+
+// What the process at the gate says about steps that cannot be seen from outside.
+struct ChildFacts {
+  bool user_namespace = false;
+  bool groups_dropped = false;
+  bool nested_users_refused = false;
+  bool pivoted = false;
+};
+
+// Compares the process `pid`, which waits at the start gate, with `plan`, as the kernel shows it in
+// /proc. Fills the layers of the report; the last, L13, names what differs, and `passed` is false
+// then.
+[[nodiscard]] SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts);
+
+// One line of /proc/PID/mountinfo.
+struct MountLine {
+  std::string path, type;
+  std::vector<std::string> options;
+};
+[[nodiscard]] std::vector<MountLine> parse_mountinfo(std::string_view text);
+
+// How `found` differs from what `plan` wants: "" when it does not.
+[[nodiscard]] std::string compare_mounts(const Plan& plan, const std::vector<MountLine>& found);
+
+}  // namespace sphere::agent
