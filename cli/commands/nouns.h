@@ -10,6 +10,9 @@ namespace sphere::cli {
 
 [[nodiscard]] std::span<const CommandSpec> completion_commands();
 [[nodiscard]] std::span<const CommandSpec> doctor_commands();
+[[nodiscard]] std::span<const CommandSpec> hardware_definition_commands();
+[[nodiscard]] std::span<const CommandSpec> image_package_commands();
+[[nodiscard]] std::span<const CommandSpec> key_commands();
 [[nodiscard]] std::span<const CommandSpec> project_commands();
 [[nodiscard]] std::span<const CommandSpec> show_sdk_version_commands();
 

@@ -12,6 +12,13 @@ namespace sphere::cli {
 namespace {
 
 constexpr std::array kNouns = {
+    Noun{.name = "hardware-definition",
+         .summary = "Make and check the C headers of hardware definitions",
+         .commands = hardware_definition_commands},
+    Noun{.name = "image-package",
+         .summary = "Make, show, check, sign and unpack image packages",
+         .commands = image_package_commands},
+    Noun{.name = "key", .summary = "Make and list signing keys", .commands = key_commands},
     Noun{.name = "project",
          .summary = "Make, build and run app projects",
          .commands = project_commands},

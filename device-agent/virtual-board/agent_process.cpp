@@ -6,8 +6,12 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -40,13 +44,11 @@ tl::unexpected<Error> failed(std::string_view action, const char* thing) {
 Command command_for(const AgentPlan& plan) {
   const bool has_tcp = plan.tcp_listener >= 0;
   Command command{.program = plan.program};
-  command.arguments = {"--state",      plan.directory.string(),
-                       "--runtime",    plan.runtime.string(),
-                       "--board-link", std::to_string(board_link::kLinkDescriptor),
-                       "--listen",     has_tcp ? "4,5" : "4"};
-  if (!plan.sdk_runtime.empty()) {
-    command.arguments.insert(command.arguments.end(), {"--sdk-runtime", plan.sdk_runtime.string()});
-  }
+  command.arguments = {"--state",       plan.directory.string(),
+                       "--runtime",     plan.runtime.string(),
+                       "--sdk-runtime", plan.sdk_runtime.string(),
+                       "--board-link",  std::to_string(board_link::kLinkDescriptor),
+                       "--listen",      has_tcp ? "4,5" : "4"};
   command.pass = {{plan.unix_listener, kUnixListener}};
   if (has_tcp) {
     command.pass.emplace_back(plan.tcp_listener, kTcpListener);
@@ -57,10 +59,17 @@ Command command_for(const AgentPlan& plan) {
   return command;
 }
 
-std::string children_of_this_thread() {
-  const auto path = fmt::format("/proc/self/task/{}/children", ::gettid());
+void kill_children() {
   constexpr std::size_t kLimit = std::size_t{1} << 20U;
-  return read_text_file(path, kLimit).value_or("");
+  const auto path = fmt::format("/proc/self/task/{}/children", ::gettid());
+  for (const auto& text : split(read_text_file(path, kLimit).value_or(""), ' ')) {
+    pid_t pid = 0;
+    const std::span<const char> digits{text};
+    std::from_chars(digits.data(), std::to_address(digits.end()), pid);
+    if (pid > 1) {
+      ::kill(pid, SIGKILL);
+    }
+  }
 }
 
 }  // namespace
@@ -83,9 +92,9 @@ Result<AgentProcess> start_agent(const AgentPlan& plan) {
   command.standard_input = nothing.get();
   command.standard_output = output_end.get();
   command.standard_error = output_end.get();
-  SPHERE_TRY_ASSIGN(auto process, ChildProcess::start(command));
+  SPHERE_TRY_ASSIGN(const auto process, ChildProcess::start(command));
   return AgentProcess{
-      .process = std::move(process), .link = std::move(link.first), .output = std::move(output)};
+      .process = process, .link = std::move(link.first), .output = std::move(output)};
 }
 
 Result<void> adopt_orphans() {
@@ -108,13 +117,7 @@ void end_all_children() {
   constexpr std::chrono::milliseconds kPause{5};
   constexpr int kTurns = 200;
   for (int turn = 0; turn < kTurns; ++turn) {
-    for (const auto& text : split(children_of_this_thread(), ' ')) {
-      pid_t pid = 0;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-      if (error == std::errc{} && pid > 1) {
-        ::kill(pid, SIGKILL);
-      }
-    }
+    kill_children();
     while (reap_orphan(0)) {
     }
     siginfo_t info = {};

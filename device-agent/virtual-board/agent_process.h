@@ -17,7 +17,7 @@ struct AgentPlan {
   std::filesystem::path program;
   std::filesystem::path directory;    // The board's: sphered keeps its state there.
   std::filesystem::path runtime;      // For sockets.
-  std::filesystem::path sdk_runtime;  // Emulator and libraries of apps; empty: none is named.
+  std::filesystem::path sdk_runtime;  // Libraries of apps.
   int unix_listener = -1;
   int tcp_listener = -1;  // -1: none.
 };

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -27,6 +28,7 @@
 #include "device-agent/virtual-board/board_link.h"
 #include "device-agent/virtual-board/board_log.h"
 #include "device-agent/virtual-board/event_loop.h"
+#include "device-agent/virtual-board/frame.h"
 #include "device-agent/virtual-board/gpio_bank.h"
 #include "device-agent/virtual-board/options.h"
 #include "device-agent/virtual-board/packet_socket.h"
@@ -64,23 +66,43 @@ Result<Descriptor> take_signals() {
   return descriptor;
 }
 
+// Where the libraries of apps are, also when they are not there: then an app that needs them says
+// so when it is started. A program in <build>/bin finds <build>/sdk.
 fs::path sdk_runtime(const Options& options) {
-  return options.sdk.empty() ? fs::path{} : options.sdk / "Runtime";
+  const auto sdk =
+      options.sdk.empty() ? own_program().parent_path().parent_path() / "sdk" : options.sdk;
+  return sdk / "Runtime";
+}
+
+// Why sphered ended before it answered, in its own words.
+std::string last_words(const BoardLog& log) {
+  std::string_view line = log.last_output_line();
+  constexpr std::string_view kPrefix = "sphered: ";
+  if (line.starts_with(kPrefix)) {
+    line.remove_prefix(kPrefix.size());
+  }
+  return line.empty() ? "it said nothing" : std::string{line};
 }
 
 }  // namespace
+
+Result<Board::Sockets> Board::bind(const Options& options, const BoardFile& file) {
+  Sockets sockets;
+  SPHERE_TRY(make_directories(options.runtime, 0700));
+  SPHERE_TRY_ASSIGN(sockets.unix_listener, http::listen_unix(rest_socket(options)));
+  if (file.port != 0) {
+    SPHERE_TRY_ASSIGN(sockets.tcp_listener,
+                      http::listen_tcp(std::string{kLocalAddress}, file.port));
+  }
+  return sockets;
+}
 
 Result<Board::Parts> Board::prepare(const Options& options, const Clock& clock) {
   SPHERE_TRY_ASSIGN(auto file, read_board_file(options.directory));
   SPHERE_TRY_ASSIGN(const auto pins, gpio_lines(file.identity.board_id));
   SPHERE_TRY_ASSIGN(auto lock, lock_board(options.directory));
   SPHERE_TRY_ASSIGN(auto log, BoardLog::open(options.directory / "board.log", clock));
-  SPHERE_TRY(make_directories(options.runtime, 0700));
-  SPHERE_TRY_ASSIGN(auto unix_listener, http::listen_unix(rest_socket(options)));
-  Descriptor tcp_listener;
-  if (file.port != 0) {
-    SPHERE_TRY_ASSIGN(tcp_listener, http::listen_tcp(std::string{kLocalAddress}, file.port));
-  }
+  SPHERE_TRY_ASSIGN(auto sockets, bind(options, file));
   SPHERE_TRY_ASSIGN(auto loop, EventLoop::create());
   SPHERE_TRY_ASSIGN(auto signals, take_signals());
   SPHERE_TRY(adopt_orphans());
@@ -89,8 +111,7 @@ Result<Board::Parts> Board::prepare(const Options& options, const Clock& clock) 
                .lock = std::move(lock),
                .log = std::move(log),
                .loop = std::move(loop),
-               .unix_listener = std::move(unix_listener),
-               .tcp_listener = std::move(tcp_listener),
+               .sockets = std::move(sockets),
                .signals = std::move(signals),
                .bank = GpioBank{pins}};
 }
@@ -141,21 +162,25 @@ Result<void> Board::start() {
 
 // Starts sphered and connects it.
 Result<void> Board::attach() {
-  SPHERE_TRY_ASSIGN(agent_, start_agent({.program = own_program().parent_path() / "sphered",
-                                         .directory = parts_.options.directory,
-                                         .runtime = parts_.options.runtime,
-                                         .sdk_runtime = sdk_runtime(parts_.options),
-                                         .unix_listener = parts_.unix_listener.get(),
-                                         .tcp_listener = parts_.tcp_listener.get()}));
+  SPHERE_TRY_ASSIGN(auto agent, start_agent({.program = own_program().parent_path() / "sphered",
+                                             .directory = parts_.options.directory,
+                                             .runtime = parts_.options.runtime,
+                                             .sdk_runtime = sdk_runtime(parts_.options),
+                                             .unix_listener = parts_.sockets.unix_listener.get(),
+                                             .tcp_listener = parts_.sockets.tcp_listener.get()}));
   SPHERE_TRY_ASSIGN(output_watch_,
-                    parts_.loop.watch(agent_->output.get(), EPOLLIN,
-                                      [this](std::uint32_t) { read_output(false); }));
-  return serve_link();
+                    parts_.loop.watch(agent.output.get(), EPOLLIN,
+                                      [this, output = agent.output.get()](std::uint32_t) {
+                                        read_output(output, Amount::some);
+                                      }));
+  auto link = std::move(agent.link);
+  agent_.emplace(std::move(agent));
+  return serve_link(std::move(link));
 }
 
-Result<void> Board::serve_link() {
+Result<void> Board::serve_link(Descriptor link) {
   auto opened = PacketSocket::open(
-      parts_.loop, std::move(agent_->link),
+      parts_.loop, std::move(link),
       [this](const Frame& request) {
         on_link_request(request);
         return peripherals_.serve(request);
@@ -193,15 +218,16 @@ void Board::on_link_request(const Frame& request) {
   }
 }
 
-void Board::read_output(bool to_the_end) {
+void Board::read_output(int output, Amount amount) {
   std::array<char, 16384> buffer = {};
-  ssize_t count = 0;
-  do {
-    count = ::read(agent_->output.get(), buffer.data(), buffer.size());
-    if (count > 0) {
-      parts_.log.add_output({buffer.data(), static_cast<std::size_t>(count)});
+  ssize_t count = ::read(output, buffer.data(), buffer.size());
+  while (count > 0) {
+    parts_.log.add_output({buffer.data(), static_cast<std::size_t>(count)});
+    if (amount == Amount::some) {
+      return;
     }
-  } while (to_the_end && count > 0);
+    count = ::read(output, buffer.data(), buffer.size());
+  }
   if (count == 0) {
     output_watch_.reset();
   }
@@ -221,6 +247,7 @@ void Board::on_signal() {
 void Board::on_children() {
   if (agent_) {
     if (const auto status = agent_->process.poll()) {
+      read_output_after_end(agent_->output.get());
       on_agent_end(*status);
     }
   }
@@ -228,12 +255,16 @@ void Board::on_children() {
   }
 }
 
-void Board::on_agent_end(const ExitStatus& status) {
-  // What it left behind may hold pins and write to the log: first that, then the next run.
+// What it left behind may hold pins and write to the log: first that ends, then the next run
+// begins.
+void Board::read_output_after_end(int output) {
   end_all_children();
-  read_output(true);
+  read_output(output, Amount::all);
   parts_.log.end_output();
   output_watch_.reset();
+}
+
+void Board::on_agent_end(const ExitStatus& status) {
   link_.reset();
   probe_.reset();
   agent_.reset();
@@ -244,9 +275,7 @@ void Board::on_agent_end(const ExitStatus& status) {
   } else if (state_ == State::starting) {
     end_with(
         Error{Errc::unavailable,
-              fmt::format("sphered ended with {}: {}", describe(status),
-                          parts_.log.last_output_line().empty() ? "it said nothing"
-                                                                : parts_.log.last_output_line()),
+              fmt::format("sphered ended with {}: {}", describe(status), last_words(parts_.log)),
               {.reason = "link.no-answer", .next = "read board.log"}});
   } else if (status.signal == 0 && status.code == board_link::kExitRestart) {
     parts_.log.say("sphered restarts");

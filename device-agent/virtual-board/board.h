@@ -46,6 +46,8 @@ class Board {
                                                              const Clock& clock);
   Board(const Board&) = delete;
   Board& operator=(const Board&) = delete;
+  Board(Board&&) = delete;
+  Board& operator=(Board&&) = delete;
   ~Board();
 
   // Runs until power-off. Calls `ready` once, when the REST API answers. Errors: unavailable
@@ -56,6 +58,12 @@ class Board {
   enum class State : std::uint8_t { starting, running, powering_off, ended };
   using Time = std::chrono::nanoseconds;  // Of clock_.monotonic().
 
+  enum class Amount : std::uint8_t { some, all };
+
+  struct Sockets {
+    Descriptor unix_listener;
+    Descriptor tcp_listener;  // None without a port.
+  };
   // What is there before the loop runs.
   struct Parts {
     Options options;
@@ -63,19 +71,21 @@ class Board {
     FileLock lock;
     BoardLog log;
     EventLoop loop;
-    Descriptor unix_listener;
-    Descriptor tcp_listener;
+    Sockets sockets;
     Descriptor signals;
     GpioBank bank;
   };
   Board(Parts parts, const Clock& clock);
   [[nodiscard]] static Result<Parts> prepare(const Options& options, const Clock& clock);
 
+  [[nodiscard]] static Result<Sockets> bind(const Options& options, const BoardFile& file);
+
   [[nodiscard]] Result<void> start();
   [[nodiscard]] Result<void> attach();
-  [[nodiscard]] Result<void> serve_link();
+  [[nodiscard]] Result<void> serve_link(Descriptor link);
   void start_again();
-  void read_output(bool to_the_end);
+  void read_output(int output, Amount amount);
+  void read_output_after_end(int output);
   void on_link_request(const Frame& request);
   void on_signal();
   void on_children();

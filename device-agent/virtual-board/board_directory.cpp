@@ -15,7 +15,6 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
-#include "device-agent/virtual-board/requests.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"

@@ -12,8 +12,8 @@
 //   0 /dev/null   1, 2 the board's log   3 this link   4 listening Unix socket of the REST API
 //   5 listening TCP socket, when board.json names a port
 //
-// and with the command line `sphered --state DIR --runtime DIR --board-link 3 --listen 4[,5]
-// [--sdk-runtime DIR]`; the last one names the emulator and the libraries of apps.
+// and with the command line `sphered --state DIR --runtime DIR --sdk-runtime DIR --board-link 3
+// --listen 4[,5]`; the SDK's runtime folder holds the libraries of apps.
 // The end of the link is the end of power: sphered kills its apps and exits. sphered exits with
 // kExitRestart when POST /restart was answered; any other end is a crash. In both cases the board
 // starts it again; after a crash with the back-off of the board's supervisor.

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <span>
@@ -64,7 +65,10 @@ void BoardLog::add_output(std::string_view piece) {
 void BoardLog::end_output() {
   if (!pending_.empty()) {
     write_line(pending_);
-    last_line_ = std::exchange(pending_, {});
+    const auto line = std::exchange(pending_, {});
+    if (!line.starts_with("sphered: next:")) {
+      last_line_ = line;
+    }
   }
 }
 

@@ -29,7 +29,8 @@ class BoardLog {
   void add_output(std::string_view piece);
   // What was left without a line feed when sphered ended.
   void end_output();
-  // The newest line of sphered's output, empty when it has said nothing.
+  // The newest line of sphered's output that is not advice ("sphered: next: ..."); empty when it
+  // has said nothing.
   [[nodiscard]] const std::string& last_output_line() const noexcept { return last_line_; }
 
  private:

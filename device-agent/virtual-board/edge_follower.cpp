@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/virtual-board/edge_follower.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -12,8 +12,8 @@ namespace sphere::virtual_board {
 struct Options {
   std::filesystem::path directory;  // --directory: the board's files.
   std::filesystem::path runtime;    // --runtime: the place of rest.sock.
-  std::filesystem::path sdk = {};  // --sdk: holds Runtime/; may be missing for boards without apps.
-  int ready_fd = 1;                // --ready-fd: gets "ready" or "error: ...".
+  std::filesystem::path sdk = {};   // --sdk: holds Runtime/; empty: the sdk folder beside bin.
+  int ready_fd = 1;                 // --ready-fd: gets "ready" or "error: ...".
   bool help = false;
 };
 

@@ -359,9 +359,23 @@ def native_build_with_tests(forms):
     expect(not list((folder / "out").glob("*.imagepackage")), "a package of a native build")
 
 
+def project_in_cpp(forms):
+    """The parts of the C++ library that are headers only."""
+    if not shutil.which("arm-linux-gnueabihf-g++"):
+        folder = forms.project(HEAD.replace(" C)", " CXX)").replace("main.c", "main.cpp") + LINK + PACK)
+        forms.refused(folder, "apt-get install g++-arm-linux-gnueabihf")
+        return
+    source = ("#include <algorithm>\n#include <array>\n#include <optional>\n#include <span>\n"
+              "#include <applibs/log.h>\nint main() { std::array a{3, 1, 2}; std::sort(a.begin(), a.end());\n"
+              "std::optional<int> first = std::span(a)[0]; return Log_Debug(\"%d\", *first); }\n")
+    lists = (HEAD.replace(" C)", " CXX)").replace("main.c", "main.cpp")
+             + "target_compile_features(form PRIVATE cxx_std_20)\n" + LINK + PACK)
+    forms.make(forms.project(lists, {"main.cpp": source}))
+
+
 FORMS = (presets_with_and_without_slash, flags_of_the_two_configurations, resources, bad_resources,
          api_sets, hardware_definitions, definition_without_header, bad_hardware_definitions,
-         other_lists, two_packages_in_one_build, only_ninja, local_toolchain_of_a_real_time_app,
+         other_lists, project_in_cpp, two_packages_in_one_build, only_ninja, local_toolchain_of_a_real_time_app,
          real_time_toolchain_without_compiler, native_build_with_tests)
 
 

@@ -47,7 +47,7 @@ def obey(command, link, held):
 def main():
     mode = os.environ.get("FAKE_SPHERED", "")
     if mode == "fail":
-        print("the state folder is broken", flush=True)
+        print("sphered: the state folder is broken\nsphered: next: repair it", flush=True)
         sys.exit(3)
     link = socket.socket(fileno=3)
     listeners = [socket.socket(fileno=4)]

@@ -43,7 +43,7 @@ static int parse_id(const char* text, uint8_t id[id_size]) {
     if (high < 0 || low < 0) {
       return -1;
     }
-    id[place[i]] = (uint8_t)(high * 16 + low);
+    id[place[i]] = (uint8_t)((high * 16) + low);
     at += 2;
   }
   return 0;

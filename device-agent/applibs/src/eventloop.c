@@ -24,8 +24,9 @@ enum {
   stop_serial = 0 /* Event data of the eventfd; registrations count from 1. */
 };
 
-_Static_assert((int)EventLoop_Input == EPOLLIN && (int)EventLoop_Output == EPOLLOUT &&
-                   (int)EventLoop_Error == EPOLLERR,
+_Static_assert((unsigned)EventLoop_Input == (unsigned)EPOLLIN &&
+                   (unsigned)EventLoop_Output == (unsigned)EPOLLOUT &&
+                   (unsigned)EventLoop_Error == (unsigned)EPOLLERR,
                "a mask is handed to epoll as it is");
 
 struct EventRegistration {
@@ -131,8 +132,8 @@ static int rebuild(EventLoop* el) {
 
 static int64_t now_ns(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return ((int64_t)now.tv_sec * 1000000000) + now.tv_nsec;
 }
 
 /* What the application sees of epoll's events. */
@@ -176,7 +177,7 @@ static int time_left(int duration, int64_t deadline) {
 }
 
 static EventLoop_Run_Result run(EventLoop* el, int duration, bool process_one_event) {
-  const int64_t deadline = duration > 0 ? now_ns() + (int64_t)duration * ns_per_ms : 0;
+  const int64_t deadline = duration > 0 ? now_ns() + ((int64_t)duration * ns_per_ms) : 0;
   EventLoop_Run_Result result = EventLoop_Run_FinishedEmpty;
   while (!atomic_load(&el->is_stopping)) {
     const int timeout = time_left(duration, deadline);

@@ -45,8 +45,8 @@ static uint16_t get_u16(const uint8_t* from) {
 
 static int64_t now_ms(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return ((int64_t)now.tv_sec * 1000) + (now.tv_nsec / 1000000);
 }
 
 /* Waits for `events`. 0, EAGAIN at the deadline, or another errno number. */
@@ -107,7 +107,7 @@ static void take_descriptors(struct msghdr* header, struct message* message) {
     const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
       int descriptor = -1;
-      memcpy(&descriptor, CMSG_DATA(part) + i * sizeof(int), sizeof(descriptor));
+      memcpy(&descriptor, CMSG_DATA(part) + (i * sizeof(int)), sizeof(descriptor));
       if (message->descriptor_count++ == 0) {
         message->descriptor = descriptor;
       } else {

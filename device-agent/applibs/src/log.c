@@ -42,7 +42,7 @@ static void report_dropped(void) {
     return;
   }
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
   long long due = atomic_load(&next_report_second);
   if ((long long)now.tv_sec < due ||
       !atomic_compare_exchange_strong(&next_report_second, &due, (long long)now.tv_sec + 1)) {
@@ -73,7 +73,7 @@ static int format_long(const char* fmt, va_list args, size_t length) {
   if (text == NULL) {
     return ENOMEM;
   }
-  vsnprintf(text, length + 1, fmt, args);
+  (void)vsnprintf(text, length + 1, fmt, args);
   const int error = put(text, length);
   free(text);
   return error;

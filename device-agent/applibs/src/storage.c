@@ -48,7 +48,8 @@ char* Storage_GetAbsolutePathInImagePackage(const char* relativePath) {
     errno = ENOMEM;
     return NULL;
   }
-  memcpy(path, package_root, root);
+  // The second copy ends the text.
+  memcpy(path, package_root, root);  // NOLINT(bugprone-not-null-terminated-result)
   path[root] = '/';
   memcpy(path + root + (needs_slash ? 1 : 0), relativePath, rest);
   return path;

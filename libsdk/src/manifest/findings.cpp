@@ -5,7 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -152,22 +152,22 @@ void Findings::add(Finding finding, const Place& place) {
   list_.push_back(std::move(finding));
 }
 
-namespace {
-
-bool is_before(const Finding& a, const Finding& b) {
-  return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-}
-
-}  // namespace
-
 std::vector<Finding> Findings::take() {
-  // Findings of one place keep the order in which they were made: std::stable_sort would say so,
-  // but libstdc++ 12's uses what clang 19 calls deprecated. There are few, so insertion is enough.
-  for (auto next = list_.begin(); next != list_.end(); ++next) {
-    const auto place = std::upper_bound(list_.begin(), next, *next, is_before);
-    std::rotate(place, next, std::next(next));
+  // Findings of one place keep the order in which they were made; std::stable_sort would do that,
+  // but clang 19 calls what it uses in libstdc++ 12 deprecated.
+  std::vector<std::size_t> order(list_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+    return std::tuple{list_[a].line, list_[a].column, a} <
+           std::tuple{list_[b].line, list_[b].column, b};
+  });
+  std::vector<Finding> sorted;
+  sorted.reserve(list_.size());
+  for (const auto index : order) {
+    sorted.push_back(std::move(list_[index]));
   }
-  return std::move(list_);
+  list_.clear();
+  return sorted;
 }
 
 std::string quoted(std::string_view text) {

@@ -21,7 +21,9 @@ struct PinRange {
   std::int64_t first, last;
 };
 
-// MT3620 hardware: the pins of each peripheral block.
+// MT3620 hardware: the pins of each peripheral block. The last pin of an ISU is the second chip
+// select: it stays free unless the ISU is an SPI master. Public samples for the Seeed MDB use ISU0
+// as a UART beside a button on GPIO 30.
 constexpr std::array<PinRange, 9> kBlocks = {{{"ISU0", 26, 30},
                                               {"ISU1", 31, 35},
                                               {"ISU2", 36, 40},
@@ -32,8 +34,21 @@ constexpr std::array<PinRange, 9> kBlocks = {{{"ISU0", 26, 30},
                                               {"PWM-CONTROLLER-2", 8, 11},
                                               {"ADC-CONTROLLER-0", 41, 48}}};
 
+constexpr std::string_view kIsu = "ISU";
+
 constexpr std::array<PinRange, 4> kUsable = {
     {{"", 0, 23}, {"", 26, 48}, {"", 56, 75}, {"", 80, 80}}};
+
+// What the names under `key` begin with; "" for a key without blocks of pins.
+std::string_view family_of(std::string_view key) {
+  if (key == "Pwm") {
+    return "PWM-CONTROLLER-";
+  }
+  if (key == "Adc") {
+    return "ADC-CONTROLLER-";
+  }
+  return key == "Uart" || key == "I2cMaster" || key == "SpiMaster" ? kIsu : "";
+}
 
 std::optional<PinRange> pins_of(std::string_view key, std::string_view value) {
   if (key == "Gpio") {
@@ -46,14 +61,12 @@ std::optional<PinRange> pins_of(std::string_view key, std::string_view value) {
   }
   const auto* const found = std::find_if(
       kBlocks.begin(), kBlocks.end(), [&](const PinRange& block) { return block.name == value; });
-  return found == kBlocks.end() ? std::nullopt : std::optional{*found};
-}
-
-std::string_view family_of(std::string_view key) {
-  if (key == "Pwm") {
-    return "PWM-CONTROLLER-";
+  if (found == kBlocks.end()) {
+    return std::nullopt;
   }
-  return key == "Adc" ? "ADC-CONTROLLER-" : "ISU";
+  auto pins = *found;
+  pins.last -= family_of(key) == kIsu && key != "SpiMaster" ? 1 : 0;
+  return pins;
 }
 
 }  // namespace
@@ -83,7 +96,8 @@ bool is_usable_pin(std::int64_t pin) {
 }
 
 bool is_known_peripheral(std::string_view key, std::string_view value) {
-  return value.starts_with(family_of(key)) && pins_of(key, value).has_value();
+  const auto family = family_of(key);
+  return !family.empty() && value.starts_with(family) && pins_of(key, value).has_value();
 }
 
 }  // namespace sphere::manifest

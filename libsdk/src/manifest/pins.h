@@ -9,8 +9,9 @@
 
 namespace sphere::manifest {
 
-// Which entry of the manifest has which pin of the chip. An ISU takes five pins in whatever role, a
-// PWM or ADC controller takes all of its pins (docs/formats/app-manifest.md has the table).
+// Which entry of the manifest has which pin of the chip. An ISU takes four pins, five as SPI
+// master; a PWM or ADC controller takes all of its pins (docs/formats/app-manifest.md has the
+// table).
 class PinMap {
  public:
   // Claims the pins of `value` (a pin number, "ISU0", "PWM-CONTROLLER-0", ...) under `key`. Returns

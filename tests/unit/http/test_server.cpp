@@ -7,11 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <netinet/in.h>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/socket.h>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,6 +19,7 @@
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/http/server.h"
+#include "tests/support/bound_port.h"
 #include "tests/support/test_authority.h"
 
 namespace sphere::test {
@@ -60,14 +59,6 @@ class Sink final : public http::BodySink {
   std::size_t total_ = 0;
   std::string body_;
 };
-
-std::uint16_t bound_port(const Descriptor& listener) {
-  sockaddr_in address = {};
-  socklen_t length = sizeof(address);
-  REQUIRE(::getsockname(listener.get(), static_cast<sockaddr*>(static_cast<void*>(&address)),
-                        &length) == 0);
-  return ntohs(address.sin_port);
-}
 
 http::Response pieces() {
   return {.body = http::BodyStream{[left = 4]() mutable -> std::optional<std::string> {

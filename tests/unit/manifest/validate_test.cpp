@@ -122,7 +122,9 @@ TEST_CASE("validate reports each malformed capability by number, name and place"
       {35, "RequestedPeripheralsRequireSamePin", "/Capabilities/Pwm/0",
        R"({"Gpio":[9],"Pwm":["PWM-CONTROLLER-2"]})"},
       {35, "RequestedPeripheralsRequireSamePin", "/Capabilities/Gpio/0",
-       R"({"Uart":["ISU4"],"Gpio":[75]})"},
+       R"({"Uart":["ISU4"],"Gpio":[74]})"},
+      {35, "RequestedPeripheralsRequireSamePin", "/Capabilities/Gpio/0",
+       R"({"SpiMaster":["ISU4"],"Gpio":[75]})"},
       {35, "RequestedPeripheralsRequireSamePin", "/Capabilities/I2cMaster/0",
        R"({"Uart":["ISU0"],"I2cMaster":["ISU0"]})"},
       {35, "RequestedPeripheralsRequireSamePin", "/Capabilities/Gpio/0",
@@ -228,6 +230,17 @@ TEST_CASE("validate reports each wrong key at top level", "[manifest]") {
   CHECK(errors[0].id == test.id);
   CHECK(errors[0].rule == test.rule);
   CHECK(errors[0].pointer == test.pointer);
+}
+
+TEST_CASE("the second chip select of an ISU is free beside a UART or I2C bus", "[manifest]") {
+  CHECK(
+      errors_of(manifest_with(R"({"Uart":["ISU0"],"I2cMaster":["ISU1"],"Gpio":[30,35]})")).empty());
+}
+
+TEST_CASE("only peripherals take pins", "[manifest]") {
+  CHECK(errors_of(
+            manifest_with(R"({"Uart":["ISU0"],"AllowedConnections":["ISU0","PWM-CONTROLLER-0"]})"))
+            .empty());
 }
 
 TEST_CASE("validate refuses what is no object or too large", "[manifest]") {

@@ -2,10 +2,16 @@
 #include "device-agent/virtual-board/pins.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
+#include "sphere/hardware/definition.h"
 
 using sphere::virtual_board::gpio_lines;
 
@@ -32,4 +38,29 @@ TEST_CASE("an unknown kind of board is named with the known ones", "[virtual-boa
   CHECK(lines.error().code() == sphere::Errc::not_found);
   CHECK(lines.error().hint().value == "mt3621");
   CHECK(lines.error().hint().next.find("mt3620-rdb") != std::string::npos);
+}
+
+TEST_CASE("every board of the SDK can be simulated, with the lines of its chip file",
+          "[virtual-board]") {
+  const std::filesystem::path folder =
+      std::string{SPHERE_SOURCE_DIR} + "/sysroots/HardwareDefinitions";
+  const auto chip = sphere::hardware::read_definition(
+      *sphere::read_text_file(folder / "mt3620.json", std::size_t{1} << 20U), "mt3620.json");
+  REQUIRE(chip);
+  std::vector<int> in_file;
+  for (const auto& peripheral : chip->peripherals) {
+    if (peripheral.type == "Gpio") {
+      in_file.push_back(std::stoi(peripheral.manifest_value));
+    }
+  }
+  std::sort(in_file.begin(), in_file.end());
+
+  for (const auto& entry : std::filesystem::directory_iterator{folder}) {
+    if (entry.path().extension() == ".json") {
+      INFO(entry.path());
+      const auto lines = gpio_lines(entry.path().stem().string());
+      REQUIRE(lines);
+      CHECK(*lines == in_file);
+    }
+  }
 }

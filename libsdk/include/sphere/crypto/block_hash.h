@@ -82,7 +82,7 @@ class HashEngine {
       std::span<MessageStream* const> streams) const;
 
  private:
-  friend class Sha256Saver;
+  friend class ResumableSha256;
   HashEngine();
   void add(const HashBackend& row);
   [[nodiscard]] const HashBackend& choose(std::size_t messages) const;

@@ -21,6 +21,11 @@ struct AttachedDevice {
   http::Endpoint endpoint;
 };
 
+// How the tools reach a virtual board: through its Unix socket, with its own certificate authority
+// and the name that only its leaf has (d-<first 32 digits of the device
+// id>.device.sphere.internal).
+[[nodiscard]] http::Endpoint endpoint_of(const BoardStatus& board);
+
 // All boards that can be reached now: running virtual boards.
 [[nodiscard]] Result<std::vector<AttachedDevice>> list_attached(const VirtualBoards& boards);
 

@@ -32,6 +32,9 @@ class RestClient {
  public:
   explicit RestClient(std::unique_ptr<http::Client> client) : client_{std::move(client)} {}
 
+  // Asked several times a second during a call; true ends it with Errc::cancelled.
+  void set_cancelled(std::function<bool()> cancelled) { cancelled_ = std::move(cancelled); }
+
   [[nodiscard]] Result<std::int64_t> uptime_seconds();
   [[nodiscard]] Result<std::string> os_version();
   [[nodiscard]] Result<device_api::SecurityState> security_state();
@@ -52,6 +55,7 @@ class RestClient {
   [[nodiscard]] Result<device_api::AppState> stop_app(const Guid& component);
   [[nodiscard]] Result<std::vector<device_api::App>> apps();
   // Lines of the app's output; with `follow` until the sink returns false or the board ends it.
+  // Lines that the board dropped because we read too slowly are told by a line with seq 0.
   using LineSink = std::function<bool(const device_api::OutputLine&)>;
   [[nodiscard]] Result<void> app_output(const Guid& component, bool follow, const LineSink& sink);
 
@@ -69,8 +73,19 @@ class RestClient {
   }
 
  private:
+  [[nodiscard]] Result<http::ClientResponse> exchange(http::ClientRequest request);
   [[nodiscard]] Result<json::Value> call(http::ClientRequest request);
+  [[nodiscard]] Result<json::Value> get(std::string path);
+  [[nodiscard]] Result<json::Value> send_json(std::string method, std::string path,
+                                              const json::Value& body);
+  [[nodiscard]] Result<device_api::AppState> trigger(const Guid& component,
+                                                     std::string_view trigger);
+  // Reads lines of JSON until `take` gives false or the stream ends.
+  [[nodiscard]] Result<void> stream(std::string path,
+                                    const std::function<Result<bool>(const json::Value&)>& take);
+
   std::unique_ptr<http::Client> client_;
+  std::function<bool()> cancelled_;
   std::optional<DeviceError> last_device_error_;
 };
 

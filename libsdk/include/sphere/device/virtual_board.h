@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -23,6 +23,8 @@ struct UserDirectories {
 };
 
 enum class BoardProfile : std::uint8_t { development, production };
+[[nodiscard]] std::string_view to_text(BoardProfile profile);
+[[nodiscard]] Result<BoardProfile> parse_board_profile(std::string_view text);
 
 // What `board create` decides; kept as <state>/boards/<name>/board.json.
 struct BoardConfig {
@@ -32,6 +34,12 @@ struct BoardConfig {
   std::uint16_t port = 0;  // TCP port on 127.0.0.1 beside the Unix socket; 0: none.
   bool trust_public_test_key = true;
 };
+
+// board.json in the directory of a board. Errors of load: not_found, corrupt (names the key);
+// store replaces the file in one step.
+[[nodiscard]] Result<BoardConfig> load_board_config(const std::filesystem::path& directory);
+[[nodiscard]] Result<void> store_board_config(const std::filesystem::path& directory,
+                                              const BoardConfig& config);
 
 enum class BoardState : std::uint8_t { stopped, starting, running };
 [[nodiscard]] std::string_view to_text(BoardState state);
@@ -46,7 +54,11 @@ struct BoardStatus {
   pid_t pid = 0;                      // Of sphere-board, 0 when it does not run.
 };
 
+// Asked several times a second by what waits; true ends the wait with Errc::cancelled.
+using Cancelled = std::function<bool()>;
+
 // The virtual boards of one user. Names: 1 to 32 of a-z 0-9 -, starting with a letter or digit.
+// docs/how-to/virtual-board.md lists the files of a board.
 class VirtualBoards {
  public:
   // `key_store` must outlive this object: it holds the device-API CA and the developer's key.
@@ -54,21 +66,26 @@ class VirtualBoards {
                 std::filesystem::path sdk_directory);
 
   // Makes the board's directory: configuration, fuses (device key), TLS leaf, trust store with the
-  // developer's key. It appears complete or not at all. Errors: exists, invalid_argument (name,
-  // board id), no_space.
+  // developer's key (development profile only). It appears complete or not at all. Errors: exists,
+  // invalid_argument (name, board id), no_space.
   [[nodiscard]] Result<BoardStatus> create(const BoardConfig& config);
   [[nodiscard]] Result<std::vector<BoardStatus>> list() const;          // Sorted by name.
   [[nodiscard]] Result<BoardStatus> show(std::string_view name) const;  // not_found: near names.
   // Starts sphere-board detached and waits until its REST API answers. Running already: success.
-  // Errors: not_found (board, sphere-board, qemu), busy (port), unavailable with the last lines of
-  // the board's log when it ends instead, timeout.
-  [[nodiscard]] Result<BoardStatus> start(std::string_view name, std::chrono::seconds limit);
-  // Ends the board and waits. Not running: success.
+  // Errors: not_found (board, sphere-board), busy (port; link.busy), unavailable with the last
+  // lines of the board's log when it ends instead, timeout, cancelled. When it fails no process is
+  // left behind.
+  [[nodiscard]] Result<BoardStatus> start(std::string_view name, std::chrono::seconds limit,
+                                          const Cancelled& cancelled = {});
+  // Ends the board and waits: SIGTERM first, SIGKILL after `limit`. Not running: success.
   [[nodiscard]] Result<BoardStatus> stop(std::string_view name, std::chrono::seconds limit);
   // Removes a stopped board and all it holds. Errors: not_found, busy (it runs).
   [[nodiscard]] Result<void> remove(std::string_view name);
 
  private:
+  [[nodiscard]] std::filesystem::path boards() const { return directories_.state / "boards"; }
+  [[nodiscard]] Result<void> check_board_id(const std::string& board_id) const;
+
   UserDirectories directories_;
   crypto::KeyStore* key_store_;
   std::filesystem::path sdk_directory_;

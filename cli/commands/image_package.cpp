@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "cli/commands/image_package.h"
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/commands/command.h"
+#include "cli/commands/nouns.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/package.h"
+
+namespace sphere::cli {
+namespace {
+
+constexpr std::array<std::string_view, 3> kDirectoryAliases = {"input", "i", "p"};
+constexpr std::array<std::string_view, 4> kOutputAliases = {"destination", "destination-file",
+                                                            "output", "o"};
+constexpr std::array<std::string_view, 1> kManifestAliases = {"m"};
+constexpr std::array<std::string_view, 1> kHardwareAliases = {"h"};
+constexpr std::array<std::string_view, 1> kDefinitionAliases = {"f"};
+constexpr std::array<std::string_view, 1> kApiSetAliases = {"s"};
+constexpr std::array<std::string_view, 1> kFormats = {"v1"};
+constexpr std::array<std::string_view, 3> kPackageAliases = {"image", "imagepackage", "p"};
+
+constexpr OptionSpec kKey{.name = "key",
+                          .value_name = "NAME",
+                          .help =
+                              "Key to sign with: a name of `sphere key list`, or the path of a "
+                              "PEM file with a slash in it"};
+constexpr OptionSpec kTestKey{.name = "compat-test-key",
+                              .value_name = "FILE",
+                              .help =
+                                  "Sign with the public SDK test key from this file; for boards "
+                                  "of the original maker"};
+constexpr OptionSpec kForce{.name = "force",
+                            .kind = OptionKind::flag,
+                            .help = "Replace an output file that is no image package, too"};
+constexpr OptionSpec kPackage{.name = "image-package",
+                              .value_name = "FILE",
+                              .help = "The image package; the same as FILE",
+                              .aliases = kPackageAliases};
+
+constexpr std::array kPackOptions = {
+    OptionSpec{.name = "package-directory",
+               .required = true,
+               .value_name = "DIR",
+               .help = "Directory with the files of the app",
+               .aliases = kDirectoryAliases},
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The package to write",
+               .aliases = kOutputAliases},
+    OptionSpec{.name = "application-manifest",
+               .short_name = "a",
+               .value_name = "FILE",
+               .help = "The manifest; app_manifest.json of the directory when not given",
+               .aliases = kManifestAliases},
+    OptionSpec{.name = "executables",
+               .short_name = "x",
+               .kind = OptionKind::list,
+               .value_name = "PATH",
+               .help = "Files of the app that are executable beside its entry point"},
+    OptionSpec{.name = "hardware-definitions",
+               .kind = OptionKind::list,
+               .value_name = "DIR",
+               .help = "Directories with hardware definitions, or the definition itself",
+               .aliases = kHardwareAliases},
+    OptionSpec{.name = "target-definition-filename",
+               .value_name = "FILE",
+               .help = "File name of the hardware definition that resolves $NAMES",
+               .aliases = kDefinitionAliases},
+    OptionSpec{.name = "target-api-set",
+               .value_name = "SET",
+               .help = "API set of a high-level app; the newest of the SDK when not given",
+               .aliases = kApiSetAliases},
+    kKey,
+    kTestKey,
+    OptionSpec{.name = "image-id",
+               .value_name = "GUID",
+               .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH"},
+    OptionSpec{.name = "build-date",
+               .value_name = "TIME",
+               .help = "Build time, 2026-07-31T00:00:00Z or Unix seconds; SOURCE_DATE_EPOCH or now "
+                       "when not given"},
+    OptionSpec{.name = "format",
+               .value_name = "FORMAT",
+               .help = "Format of the package",
+               .default_text = "v1",
+               .choices = kFormats},
+    OptionSpec{.name = "no-check",
+               .kind = OptionKind::flag,
+               .help = "Do not check whether a board can start the program"},
+    OptionSpec{.name = "frozen",
+               .kind = OptionKind::flag,
+               .help = "Never change the manifest; fail when it has no ComponentId"},
+    kForce,
+};
+
+constexpr std::array kShowOptions = {kPackage};
+constexpr std::array kVerifyOptions = {
+    kPackage,
+    OptionSpec{.name = "trust",
+               .value_name = "FILE|DIR",
+               .help = "Trusted keys or certificates in PEM; your own image keys when not given"},
+};
+constexpr std::array kUnpackOptions = {
+    kPackage,
+    OptionSpec{.name = "output-directory",
+               .value_name = "DIR",
+               .help = "Where to write the files; must be absent or empty. The name of the package "
+                       "without its suffix when not given"},
+};
+constexpr std::array kSignOptions = {
+    kPackage,
+    kKey,
+    kTestKey,
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .value_name = "FILE",
+               .help = "The package to write; the package itself is replaced when not given"},
+    kForce,
+};
+
+constexpr std::array kFile = {
+    PositionalSpec{.name = "FILE", .help = "The image package", .required = false}};
+
+constexpr std::array<std::string_view, 2> kPackExamples = {
+    "sphere image-package pack-application --package-directory out/app --application-manifest "
+    "app_manifest.json --output-file app.imagepackage",
+    "sphere image-package pack-application --package-directory out/app --output-file "
+    "app.imagepackage --hardware-definitions hardware/mt3620_rdb --target-definition-filename "
+    "sample_appliance.json"};
+constexpr std::array<std::string_view, 1> kShowExamples = {
+    "sphere image-package show app.imagepackage"};
+constexpr std::array<std::string_view, 2> kVerifyExamples = {
+    "sphere image-package verify app.imagepackage",
+    "sphere image-package verify app.imagepackage --trust keys/release.pem"};
+constexpr std::array<std::string_view, 1> kUnpackExamples = {
+    "sphere image-package unpack app.imagepackage --output-directory app"};
+constexpr std::array<std::string_view, 1> kSignExamples = {
+    "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage"};
+
+constexpr std::array kCommands = {
+    CommandSpec{.path = "image-package pack-application",
+                .summary = "Make a signed image package from an app's directory and manifest",
+                .options = kPackOptions,
+                .examples = kPackExamples,
+                .run = run_pack_application},
+    CommandSpec{.path = "image-package show",
+                .summary = "Show what an image package holds and who signed it",
+                .options = kShowOptions,
+                .positionals = kFile,
+                .examples = kShowExamples,
+                .run = run_show_package},
+    CommandSpec{.path = "image-package verify",
+                .summary = "Check an image package against trusted keys",
+                .options = kVerifyOptions,
+                .positionals = kFile,
+                .examples = kVerifyExamples,
+                .run = run_verify_package},
+    CommandSpec{.path = "image-package unpack",
+                .summary = "Write the files of an image package to a directory",
+                .options = kUnpackOptions,
+                .positionals = kFile,
+                .examples = kUnpackExamples,
+                .run = run_unpack_package},
+    CommandSpec{.path = "image-package sign",
+                .summary = "Sign an image package with another key",
+                .options = kSignOptions,
+                .positionals = kFile,
+                .examples = kSignExamples,
+                .run = run_sign_package},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> image_package_commands() { return kCommands; }
+
+Result<PackageFile> read_package_file(const Arguments& arguments) {
+  PackageFile file{.path = arguments.positional(0), .bytes = {}};
+  if (const auto option = arguments.value("image-package")) {
+    if (!file.path.empty()) {
+      return fail(Errc::invalid_argument, "the package is named twice",
+                  {.reason = "usage.conflict", .value = *option, .next = "name it once"});
+    }
+    file.path = *option;
+  }
+  if (file.path.empty()) {
+    return fail(Errc::invalid_argument, "FILE is missing",
+                {.reason = "usage.missing-option",
+                 .value = "FILE",
+                 .next = "sphere image-package show --help"});
+  }
+  SPHERE_TRY_ASSIGN(file.bytes, read_file(file.path, image::Limits{}.package_bytes));
+  return file;
+}
+
+Result<AtomicFile> create_package_file(const std::filesystem::path& path, bool force) {
+  std::error_code error;
+  if (!force && std::filesystem::exists(path, error)) {
+    const auto old = read_file(path, image::Limits{}.package_bytes);
+    if (!old || !image::read_metadata(*old)) {
+      return fail(Errc::exists, fmt::format("{} exists and is no image package", path.string()),
+                  {.reason = "local.file-exists",
+                   .value = path.string(),
+                   .next = "choose another name, or replace it with --force"});
+    }
+  }
+  return AtomicFile::create(path);
+}
+
+}  // namespace sphere::cli

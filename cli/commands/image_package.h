@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/commands/command.h"
+#include "cli/context.h"
+#include "cli/output/output.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+
+// The verbs of image-package; the table is in image_package.cpp.
+namespace sphere::cli {
+
+[[nodiscard]] Result<Output> run_pack_application(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_show_package(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_verify_package(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_unpack_package(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_sign_package(Context& context, const Arguments& arguments);
+
+// The package file that the option --image-package or the first word names. Errors:
+// usage.missing-option, those of read_file().
+struct PackageFile {
+  std::string path;
+  std::vector<std::byte> bytes;
+};
+[[nodiscard]] Result<PackageFile> read_package_file(const Arguments& arguments);
+
+// Opens the file of --output-file. A file that is there is replaced only if it is an image package,
+// as a build does again and again, or with --force. Errors: local.file-exists and those of
+// AtomicFile.
+[[nodiscard]] Result<AtomicFile> create_package_file(const std::filesystem::path& path, bool force);
+
+}  // namespace sphere::cli

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "cli/commands/signing.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "cli/commands/command.h"
+#include "cli/context.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/crypto/certificate.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
+#include "sphere/crypto/key_store.h"
+#include "sphere/crypto/secret.h"
+#include "sphere/crypto/signer.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/trust.h"
+
+namespace sphere::cli {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMaxKeyFile = std::size_t{64} * 1024;
+
+// Signs with the public SDK test key under the thumbprint that boards of its maker know.
+class TestKeySigner final : public crypto::Signer {
+ public:
+  explicit TestKeySigner(crypto::PrivateKey key) : signer_{std::move(key), std::nullopt} {}
+  [[nodiscard]] const crypto::PublicKey& public_key() const override {
+    return signer_.public_key();
+  }
+  [[nodiscard]] crypto::Sha1Digest thumbprint() const override {
+    return image::public_test_thumbprint();
+  }
+  [[nodiscard]] Result<std::vector<crypto::Signature>> sign(
+      std::span<const crypto::Sha256Digest> digests) const override {
+    return signer_.sign(digests);
+  }
+
+ private:
+  crypto::KeySigner signer_;
+};
+
+Signing signing_with(crypto::PrivateKey key, std::optional<crypto::Certificate> certificate,
+                     std::string signed_by) {
+  return {.signer = std::make_unique<crypto::KeySigner>(std::move(key), std::move(certificate)),
+          .signed_by = std::move(signed_by)};
+}
+
+// The key is public, so who may read its file does not matter.
+Result<Signing> test_key(Context& context, const fs::path& file) {
+  SPHERE_TRY_ASSIGN(const auto text, read_text_file(file, kMaxKeyFile));
+  auto key = crypto::PrivateKey::from_pem(text);
+  if (!key) {
+    return tl::make_unexpected(std::move(key).error().while_doing(file.string()));
+  }
+  if (!(key->public_key() == image::public_test_key())) {
+    return fail(Errc::invalid_argument,
+                fmt::format("{} is not the public SDK test key", file.string()),
+                {.reason = "key.refused",
+                 .value = file.string(),
+                 .next = "use --key to sign with a key of your own"});
+  }
+  context.reporter.warn("signed with the public SDK test key; anyone can make such a file");
+  return Signing{.signer = std::make_unique<TestKeySigner>(*std::move(key)),
+                 .signed_by = "public SDK test key"};
+}
+
+Result<Signing> key_file(const fs::path& file) {
+  SPHERE_TRY_ASSIGN(const auto text, crypto::read_private_text(file));
+  auto key = crypto::PrivateKey::from_pem(text.text());
+  if (!key) {
+    return tl::make_unexpected(std::move(key).error().while_doing(file.string()));
+  }
+  auto found = crypto::Certificate::from_pem(text.text());
+  std::optional<crypto::Certificate> certificate;
+  if (found && found->public_key() == key->public_key()) {
+    certificate = *std::move(found);
+  }
+  return signing_with(*std::move(key), std::move(certificate), file.string());
+}
+
+Result<Signing> stored_key(crypto::StoredKey key) {
+  if (key.info.use != crypto::KeyUse::image) {
+    return fail(Errc::invalid_argument,
+                fmt::format("the key \"{}\" is for {}, not for images", key.info.name,
+                            crypto::to_text(key.info.use)),
+                {.reason = "key.refused",
+                 .value = key.info.name,
+                 .next = "choose another: sphere key list"});
+  }
+  return signing_with(std::move(key.key), std::move(key.certificate), key.info.name);
+}
+
+Result<Signing> key_of_this_run(Context& context) {
+  SPHERE_TRY_ASSIGN(auto key, crypto::PrivateKey::generate());
+  context.reporter.warn(
+      "there is no home directory, so the package is signed with a key of this run only; sign it "
+      "again before a board takes it");
+  return signing_with(std::move(key), std::nullopt, "a key of this run");
+}
+
+void add_pem_file(const fs::path& path, Result<std::vector<KnownKey>>& keys) {
+  const auto text = read_text_file(path, kMaxKeyFile);
+  if (!text) {
+    keys = tl::make_unexpected(text.error());
+    return;
+  }
+  std::vector<crypto::Sha1Digest> thumbprints;
+  if (const auto certificate = crypto::Certificate::from_pem(*text)) {
+    thumbprints.push_back(certificate->thumbprint());
+  }
+  auto key = crypto::PublicKey::from_pem(*text);
+  if (!key) {
+    keys = tl::make_unexpected(std::move(key).error().while_doing(path.string()));
+    return;
+  }
+  keys->push_back({.key = *std::move(key),
+                   .thumbprints = std::move(thumbprints),
+                   .kind = "trusted",
+                   .label = path.string()});
+}
+
+}  // namespace
+
+Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
+  const auto test = arguments.value("compat-test-key");
+  const auto name = arguments.value("key");
+  if (test && name) {
+    return fail(Errc::invalid_argument, "--key and --compat-test-key exclude each other",
+                {.reason = "usage.conflict", .value = *name, .next = "give one of them"});
+  }
+  if (test) {
+    return test_key(context, *test);
+  }
+  if (name && name->find('/') != std::string::npos) {
+    return key_file(*name);
+  }
+  if (!context.has_home) {
+    if (name) {
+      return fail(Errc::not_found, "there is no home directory, so there are no stored keys",
+                  {.reason = "key.not-found",
+                   .value = *name,
+                   .next = "give the path of a key file: --key ./key.pem"});
+    }
+    return key_of_this_run(context);
+  }
+  if (name || context.sign_key != "developer") {
+    SPHERE_TRY_ASSIGN(auto key, context.keys.load(name.value_or(context.sign_key)));
+    return stored_key(std::move(key));
+  }
+  SPHERE_TRY_ASSIGN(auto key, context.keys.load_or_create("developer", crypto::KeyUse::image));
+  return stored_key(std::move(key));
+}
+
+std::vector<KnownKey> known_keys(Context& context) {
+  std::vector<KnownKey> keys;
+  keys.push_back({.key = image::public_test_key(),
+                  .thumbprints = {image::public_test_thumbprint()},
+                  .kind = "publicTestKey",
+                  .label = "public SDK test key (proves nothing about the author)"});
+  if (!context.has_home) {
+    return keys;
+  }
+  auto stored = context.keys.list();
+  if (!stored) {
+    context.reporter.warn(stored.error().message());
+    return keys;
+  }
+  for (const auto& info : *stored) {
+    auto key = context.keys.load(info.name);
+    if (key && info.use == crypto::KeyUse::image) {
+      keys.push_back({.key = key->certificate.public_key(),
+                      .thumbprints = {info.thumbprint},
+                      .kind = "developer",
+                      .label = fmt::format("your key \"{}\"", info.name)});
+    }
+  }
+  return keys;
+}
+
+Result<std::vector<KnownKey>> read_trusted_keys(const fs::path& path) {
+  Result<std::vector<KnownKey>> keys;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    add_pem_file(path, keys);
+    return keys;
+  }
+  std::vector<fs::path> files;
+  for (fs::directory_iterator entry{path, error}, end; !error && entry != end;
+       entry.increment(error)) {
+    const auto extension = entry->path().extension();
+    if (extension == ".pem" || extension == ".crt") {
+      files.push_back(entry->path());
+    }
+  }
+  if (error) {
+    return tl::make_unexpected(system_error("read", path, error.value()));
+  }
+  std::ranges::sort(files);
+  for (const auto& file : files) {
+    if (keys) {
+      add_pem_file(file, keys);
+    }
+  }
+  return keys;
+}
+
+image::TrustStore trust_store(const std::vector<KnownKey>& keys) {
+  image::TrustStore trust;
+  for (const auto& key : keys) {
+    if (key.kind != "publicTestKey") {
+      trust.add({.key = key.key,
+                 .thumbprints = key.thumbprints,
+                 .role = image::Role::development,
+                 .label = key.label});
+    }
+  }
+  return trust;
+}
+
+SignatureReport look_at_signature(std::span<const std::byte> package,
+                                  const image::Metadata& metadata,
+                                  const std::vector<KnownKey>& keys) {
+  if (metadata.signature_info.signing_type != image::kSigningTypeEcdsaP256) {
+    return {.result = "not checkable"};
+  }
+  const auto digest = crypto::sha256(package.first(package.size() - image::kSignatureSize));
+  const auto signature = metadata.signature.first<crypto::kSignatureSize>();
+  SignatureReport report{.result = "unknown key"};
+  for (const auto& key : keys) {
+    if (key.key.verify(digest, signature)) {
+      return {.result = "good", .key = &key};
+    }
+    const auto& names = key.thumbprints;
+    if (std::ranges::find(names, metadata.signature_info.thumbprint) != names.end()) {
+      report = {.result = "bad", .key = &key};
+    }
+  }
+  return report;
+}
+
+}  // namespace sphere::cli

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/commands/command.h"
+#include "cli/context.h"
+#include "sphere/core/result.h"
+#include "sphere/crypto/key.h"
+#include "sphere/crypto/signer.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/trust.h"
+
+// Which key signs, and what is known about the key of a signature: for the verbs of image-package.
+namespace sphere::cli {
+
+struct Signing {
+  std::unique_ptr<crypto::Signer> signer;
+  std::string signed_by;  // For people and "signedBy": a key's name, or what it is.
+};
+
+// The signer that --key and --compat-test-key of `arguments` name, else the developer's own key,
+// which is made at first use. Without a home directory it is a key of this run, with a warning.
+// Errors: usage.conflict, key.refused, key.not-found, and those of KeyStore.
+[[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments);
+
+// The word for JSON, and the label for people, of a key that is known on this machine.
+struct KnownKey {
+  crypto::PublicKey key;
+  std::vector<crypto::Sha1Digest> thumbprints;
+  std::string_view kind;  // "publicTestKey", "developer" or "trusted"
+  std::string label;
+};
+
+// The public test key and this user's image keys. A key file that cannot be read is warned of.
+[[nodiscard]] std::vector<KnownKey> known_keys(Context& context);
+
+// Public keys and certificates in PEM of a file, or of the *.pem and *.crt files of a directory.
+// Errors: those of read_file(); corrupt, naming the file.
+[[nodiscard]] Result<std::vector<KnownKey>> read_trusted_keys(const std::filesystem::path& path);
+
+[[nodiscard]] image::TrustStore trust_store(const std::vector<KnownKey>& keys);
+
+// Result of looking at a signature of format v1; `key` is null when no known key made it.
+struct SignatureReport {
+  std::string_view result;  // "good", "bad", "unknown key", "not checkable"
+  const KnownKey* key = nullptr;
+};
+
+// Whether one of `keys` signed `package`: for people to read. It proves nothing to a program, which
+// uses image::verify().
+[[nodiscard]] SignatureReport look_at_signature(std::span<const std::byte> package,
+                                                const image::Metadata& metadata,
+                                                const std::vector<KnownKey>& keys);
+
+}  // namespace sphere::cli
