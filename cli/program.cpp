@@ -21,6 +21,7 @@
 #include "cli/environment/signals.h"
 #include "cli/environment/variables.h"
 #include "cli/exit_status.h"
+#include "cli/help/complete.h"
 #include "cli/help/help.h"
 #include "cli/net/library.h"
 #include "cli/output/output.h"
@@ -51,6 +52,7 @@ struct Voice {
   TerminalReporter& reporter;
   Format format;
   bool color = false;
+  bool format_is_chosen = true;  // By an option, a variable or a file.
 };
 
 int report_output_failure(TerminalReporter& reporter, const Error& error) {
@@ -162,8 +164,9 @@ Result<void> render_stream(const Output& output, const RenderOptions& options) {
 }
 
 Result<void> render_result(const Output& output, const Voice& voice) {
+  const bool as_text = output.text_by_default && !voice.format_is_chosen;
   const RenderOptions options{
-      .format = voice.format,
+      .format = as_text ? Format::table : voice.format,
       .width = is_terminal(STDOUT_FILENO) ? terminal_width(STDOUT_FILENO) : 0,
       .color = voice.color};
   if (output.stream) {
@@ -195,7 +198,8 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
       reporter_options(line.global, settings, use_color(STDERR_FILENO, choice)), clock};
   const Voice voice{.reporter = reporter,
                     .format = chosen_format(line.global, settings),
-                    .color = use_color(STDOUT_FILENO, choice)};
+                    .color = use_color(STDOUT_FILENO, choice),
+                    .format_is_chosen = line.global.output || !settings.output.value.empty()};
   for (const auto& warnings : {line.warnings, settings.warnings}) {
     for (const std::string& warning : warnings) {
       reporter.warn(warning);
@@ -236,9 +240,21 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
   return report(voice, done.error(), needs, context.device_error);
 }
 
+// `sphere __complete -- WORD...`, which the completion scripts call.
+int run_complete(const std::vector<std::string>& arguments, TerminalReporter& reporter) {
+  std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+  if (!words.empty() && words.front() == "--") {
+    words.erase(words.begin());
+  }
+  return print(reporter, complete(words, user_directories().state / "boards"));
+}
+
 int run_line(const std::vector<std::string>& arguments) {
   const SystemClock clock;
   TerminalReporter reporter{{.color = use_color(STDERR_FILENO, ColorChoice::automatic)}, clock};
+  if (!arguments.empty() && arguments.front() == "__complete") {
+    return run_complete(arguments, reporter);
+  }
   const Voice early{.reporter = reporter, .format = early_format(arguments)};
   const auto resolved = resolve(arguments);
   if (!resolved) {

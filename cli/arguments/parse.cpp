@@ -85,9 +85,7 @@ Result<Read> read_with_cli11(const CommandSpec& command, const Spelled& spelled)
     define(app, slots.emplace_back(Slot{.option = option}));
   }
   std::vector<std::string> words;
-  if (!command.positionals.empty()) {
-    app.add_option("words", words)->expected(0, static_cast<int>(command.positionals.size()));
-  }
+  app.add_option("words", words)->expected(0, CLI::detail::expected_max_vector_size);
   try {
     std::vector<std::string> tokens(spelled.tokens.rbegin(), spelled.tokens.rend());
     app.parse(std::move(tokens));
@@ -109,7 +107,10 @@ Result<Read> read_with_cli11(const CommandSpec& command, const Spelled& spelled)
     }
   }
   for (const std::string& word : words) {
-    result.arguments.positionals.push_back(value_of(spelled, word));
+    auto& place = result.arguments.positionals.size() < command.positionals.size()
+                      ? result.arguments.positionals
+                      : result.left_over;
+    place.push_back(value_of(spelled, word));
   }
   for (const std::string& word : app.remaining()) {
     if (word != "--") {
@@ -180,7 +181,8 @@ Result<std::chrono::seconds> read_seconds(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, seconds);
   if (read.ec != std::errc{} || read.ptr != end || seconds < 1 || seconds > kMost) {
-    return fail(Errc::invalid_argument, "--timeout takes 1 to 86400 seconds",
+    return fail(Errc::invalid_argument,
+                fmt::format("--timeout takes 1 to 86400 seconds, not {}", escape_control(text)),
                 {.reason = "usage.bad-value", .value = text, .next = "sphere --help"});
   }
   return std::chrono::seconds{seconds};

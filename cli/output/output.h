@@ -24,6 +24,9 @@ struct Output {
   std::vector<Column> columns = {};  // Order of table and tsv; empty: the keys of the data.
   // What the table form prints instead of columns: a sentence of an action, or a laid-out text.
   std::string text = {};
+  // `text` is what the command is for (a script): printed in a pipe too, unless a form was asked
+  // for.
+  bool text_by_default = false;
   // Set: `data` is not used; rows are rendered one by one as the function gives them (json: one
   // compact object a line). `text_of` gives the table form of a row.
   using RowSink = std::function<bool(const json::Value& row)>;

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <sched.h>
+#include <string>
+#include <string_view>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/context.h"
+#include "cli/doctor/check.h"
+
+namespace sphere::cli::doctor {
+namespace {
+
+// Runs `probe` in a child process; 0, or the errno it gives. A child that does not end is killed.
+int in_child(int (*probe)()) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(static_cast<unsigned>(kCheckLimit.count()));
+    std::signal(SIGALRM, SIG_DFL);  // NOLINT(cert-err33-c): cannot fail for this signal
+    ::_exit(probe());
+  }
+  if (child < 0) {
+    return errno;
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : ETIMEDOUT;
+}
+
+int make_namespaces() {
+  // Root needs no user namespace for the others.
+  const int flags = ::geteuid() == 0 ? 0 : CLONE_NEWUSER;
+  return ::unshare(flags | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) == 0 ? 0
+                                                                                          : errno;
+}
+
+int make_network_namespace() {
+  const int flags = ::geteuid() == 0 ? 0 : CLONE_NEWUSER;
+  return ::unshare(flags | CLONE_NEWNET) == 0 ? 0 : errno;
+}
+
+int mount_memory() {
+  if (const int error = make_namespaces(); error != 0) {
+    return error;
+  }
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return errno;
+  }
+  return ::mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") == 0 ? 0 : errno;
+}
+
+int query_landlock() {
+  constexpr unsigned kVersionQuery = 1;  // LANDLOCK_CREATE_RULESET_VERSION
+  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kVersionQuery) > 0 ? 0 : errno;
+}
+
+int query_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0 ? 0 : errno; }
+
+struct Probe {
+  std::string_view name;
+  int (*run)();
+  Verdict missing;
+  std::string_view next;
+};
+constexpr std::string_view kNamespaces =
+    "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 "
+    "user.max_user_namespaces=1000";
+constexpr Probe kProbes[] = {
+    {"virtual-board: namespaces", make_namespaces, Verdict::fail, kNamespaces},
+    {"virtual-board: network namespace", make_network_namespace, Verdict::warn, kNamespaces},
+    {"virtual-board: mount", mount_memory, Verdict::fail,
+     "run where mounting in a user namespace is allowed; some containers forbid it"},
+    {"virtual-board: seccomp", query_seccomp, Verdict::fail, "use a kernel with CONFIG_SECCOMP"},
+    {"virtual-board: landlock", query_landlock, Verdict::warn,
+     "use a kernel with Landlock (5.13 or later, lsm=landlock,...)"},
+};
+
+Check probe_check(const Probe& probe) {
+  const int error = in_child(probe.run);
+  if (error == 0) {
+    return {.name = std::string{probe.name}, .verdict = Verdict::ok, .detail = "works"};
+  }
+  return {.name = std::string{probe.name},
+          .verdict = probe.missing,
+          .detail = std::generic_category().message(error),
+          .next = std::string{probe.next}};
+}
+
+Check emulator_check() {
+  auto line = first_line_of("qemu-arm-static", "--version");
+  if (line.empty()) {
+    line = first_line_of("qemu-arm", "--version");
+  }
+  if (line.empty()) {
+    return {.name = "virtual-board: emulator",
+            .verdict = Verdict::fail,
+            .detail = "qemu-arm-static is not found on PATH",
+            .next = "install the package qemu-user-static"};
+  }
+  return {.name = "virtual-board: emulator", .verdict = Verdict::ok, .detail = line};
+}
+
+Check program_check(const Context& context, const std::string& name) {
+  const auto bin = context.own_program.parent_path();
+  for (const auto& folder : {bin, bin.parent_path() / "lib" / "sphere"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / name, ignored)) {
+      return {.name = fmt::format("virtual-board: {}", name),
+              .verdict = Verdict::ok,
+              .detail = (folder / name).string()};
+    }
+  }
+  return {.name = fmt::format("virtual-board: {}", name),
+          .verdict = Verdict::fail,
+          .detail = fmt::format("{} is not installed", name),
+          .next = "install the package sphere again, as a whole"};
+}
+
+Check tunnel_check() {
+  std::error_code ignored;
+  const bool there = std::filesystem::exists("/dev/net/tun", ignored);
+  return {.name = "virtual-board: tunnel",
+          .verdict = there ? Verdict::ok : Verdict::skip,
+          .detail = there ? "/dev/net/tun" : "/dev/net/tun is absent; nothing needs it"};
+}
+
+}  // namespace
+
+std::vector<Check> check_virtual_board(const Context& context) {
+  std::vector<Check> checks = {program_check(context, "sphere-board"),
+                               program_check(context, "sphered"), emulator_check()};
+  for (const Probe& probe : kProbes) {
+    checks.push_back(probe_check(probe));
+  }
+  checks.push_back(tunnel_check());
+  return checks;
+}
+
+}  // namespace sphere::cli::doctor
