@@ -87,7 +87,7 @@ class Session:
 
     def __init__(self, home, build):
         self.home = pathlib.Path(home)
-        self.directory = self.home / "work"
+        self.directory = self.home / "here"
         self.directory.mkdir()
         (self.home / "runtime").mkdir(mode=0o700)
         self.variables = {
