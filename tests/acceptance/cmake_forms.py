@@ -347,7 +347,7 @@ def real_time_toolchain_without_compiler(forms):
 
 
 def native_build_with_tests(forms):
-    lists = HEAD + LINK.replace(" gcc_s c", "") + PACK + "include(CTest)\nadd_test(NAME form COMMAND form)\n"
+    lists = HEAD + LINK + PACK + "include(CTest)\nadd_test(NAME form COMMAND form)\n"
     folder = forms.project(lists)
     toolchain = f"{forms.sdk}/CMakeFiles/AzureSphereNativeToolchain.cmake"
     done = forms.cmake(folder, "-G", "Ninja", "-B", "out", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
