@@ -8,7 +8,9 @@
 // The commands of each noun, defined in cli/commands/<noun>.cpp; listed in table.cpp.
 namespace sphere::cli {
 
+[[nodiscard]] std::span<const CommandSpec> board_commands();
 [[nodiscard]] std::span<const CommandSpec> completion_commands();
+[[nodiscard]] std::span<const CommandSpec> device_commands();
 [[nodiscard]] std::span<const CommandSpec> doctor_commands();
 [[nodiscard]] std::span<const CommandSpec> hardware_definition_commands();
 [[nodiscard]] std::span<const CommandSpec> image_package_commands();

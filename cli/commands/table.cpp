@@ -12,6 +12,12 @@ namespace sphere::cli {
 namespace {
 
 constexpr std::array kNouns = {
+    Noun{.name = "board",
+         .summary = "Make and run virtual boards",
+         .commands = board_commands},
+    Noun{.name = "device",
+         .summary = "Work with an attached device: apps, packages, state",
+         .commands = device_commands},
     Noun{.name = "hardware-definition",
          .summary = "Make and check the C headers of hardware definitions",
          .commands = hardware_definition_commands},

@@ -9,6 +9,11 @@
 // cli/net/<noun>.cpp; listed in cli/net/table.cpp.
 namespace sphere::cli {
 
+[[nodiscard]] std::span<const NetCommand> board_net_commands();
+[[nodiscard]] std::span<const NetCommand> board_peripheral_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_app_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_sideload_net_commands();
 [[nodiscard]] std::span<const NetCommand> project_net_commands();
 
 }  // namespace sphere::cli

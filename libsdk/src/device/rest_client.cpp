@@ -19,6 +19,7 @@
 #include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/http/client.h"
+#include "sphere/http/message.h"
 #include "sphere/json/value.h"
 
 namespace sphere::device {
@@ -65,6 +66,7 @@ Result<http::ClientResponse> RestClient::exchange(http::ClientRequest request) {
     request.cancelled = cancelled_;
   }
   SPHERE_TRY_ASSIGN(auto response, client_->send(request));
+  api_version_ = http::find_header(response.headers, "REST-API-Version").value_or("");
   if (response.status / 100 != 2) {
     last_device_error_ = read_device_error(response);
     return tl::make_unexpected(refusal(response, *last_device_error_));

@@ -67,6 +67,8 @@ class RestClient {
   using EdgeSink = std::function<bool(const device_api::GpioEdge&)>;
   [[nodiscard]] Result<void> watch_gpio(const EdgeSink& sink);
 
+  // Version of the API the device speaks, from its last answer; "" before the first.
+  [[nodiscard]] const std::string& api_version() const noexcept { return api_version_; }
   // The device's own number for the last refused call.
   [[nodiscard]] const std::optional<DeviceError>& last_device_error() const noexcept {
     return last_device_error_;
@@ -87,6 +89,7 @@ class RestClient {
   std::unique_ptr<http::Client> client_;
   std::function<bool()> cancelled_;
   std::optional<DeviceError> last_device_error_;
+  std::string api_version_;
 };
 
 }  // namespace sphere::device

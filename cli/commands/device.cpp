@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// The rows of `sphere device`; the run functions stand in cli/net/device*.cpp.
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "cli/commands/command.h"
+#include "cli/commands/nouns.h"
+
+namespace sphere::cli {
+namespace {
+
+constexpr OptionSpec kComponent = {.name = "component-id",
+                                   .short_name = "i",
+                                   .value_name = "ID",
+                                   .help = "The app; without it, all apps"};
+
+constexpr std::array kRestartOptions = {OptionSpec{
+    .name = "wait", .kind = OptionKind::flag, .help = "Wait until the device answers again"}};
+constexpr std::array kListInstalledOptions = {
+    OptionSpec{.name = "all", .kind = OptionKind::flag, .help = "Not only apps"}};
+constexpr std::array kDeployOptions = {
+    OptionSpec{.name = "image-package",
+               .short_name = "p",
+               .required = true,
+               .value_name = "FILE",
+               .help = "Package to send"},
+    OptionSpec{.name = "manual-start",
+               .short_name = "m",
+               .kind = OptionKind::flag,
+               .help = "Leave the app stopped"},
+    OptionSpec{.name = "force",
+               .kind = OptionKind::flag,
+               .help = "Also for a beta API set that the OS may no longer support"},
+};
+constexpr std::array kDeleteOptions = {kComponent, OptionSpec{.name = "except-component-ids",
+                                                              .short_name = "e",
+                                                              .kind = OptionKind::list,
+                                                              .value_name = "ID",
+                                                              .help = "Apps that stay"}};
+constexpr std::array kAppOptions = {kComponent};
+constexpr std::array kOutputOptions = {
+    OptionSpec{.name = "component-id",
+               .short_name = "i",
+               .value_name = "ID",
+               .help = "The app; needed when several are installed"},
+    OptionSpec{.name = "follow",
+               .kind = OptionKind::flag,
+               .help = "Show what the app prints from now on, too, until Ctrl-C"},
+    OptionSpec{.name = "lines", .value_name = "N", .help = "At most the last N stored lines"}};
+
+constexpr std::array<std::string_view, 2> kListExamples = {
+    "sphere device list-attached", "sphere device list-attached --output json"};
+constexpr std::array<std::string_view, 2> kShowExamples = {
+    "sphere device show-attached", "sphere device show-attached --device vb-demo"};
+constexpr std::array<std::string_view, 1> kOsExamples = {"sphere device show-os-version"};
+constexpr std::array<std::string_view, 1> kRestartExamples = {"sphere device restart --wait"};
+constexpr std::array<std::string_view, 2> kInstalledExamples = {
+    "sphere device image list-installed", "sphere device image list-installed --all"};
+constexpr std::array<std::string_view, 2> kDeployExamples = {
+    "sphere device sideload deploy --image-package blink.imagepackage",
+    "sphere device sideload deploy -p blink.imagepackage --manual-start"};
+constexpr std::array<std::string_view, 2> kDeleteExamples = {
+    "sphere device sideload delete",
+    "sphere device sideload delete --component-id 005180bc-402f-4cb3-a662-72937dbcde47"};
+constexpr std::array<std::string_view, 2> kStartExamples = {
+    "sphere device app start",
+    "sphere device app start --component-id 005180bc-402f-4cb3-a662-72937dbcde47"};
+constexpr std::array<std::string_view, 1> kStopExamples = {
+    "sphere device app stop --component-id 005180bc-402f-4cb3-a662-72937dbcde47"};
+constexpr std::array<std::string_view, 1> kStatusExamples = {"sphere device app show-status"};
+constexpr std::array<std::string_view, 2> kOutputExamples = {
+    "sphere device app show-output", "sphere device app show-output --follow --lines 10"};
+
+constexpr std::array kCommands = {
+    CommandSpec{.path = "device list-attached",
+                .summary = "List the devices that can be reached now",
+                .examples = kListExamples},
+    CommandSpec{.path = "device show-attached",
+                .needs = Needs::device,
+                .summary = "Show what the device says about itself",
+                .examples = kShowExamples},
+    CommandSpec{.path = "device show-os-version",
+                .needs = Needs::device,
+                .summary = "Show the version of the device's OS",
+                .examples = kOsExamples},
+    CommandSpec{.path = "device restart",
+                .needs = Needs::device,
+                .summary = "Restart the device",
+                .options = kRestartOptions,
+                .examples = kRestartExamples},
+    CommandSpec{.path = "device image list-installed",
+                .needs = Needs::device,
+                .summary = "List the images on the device",
+                .options = kListInstalledOptions,
+                .examples = kInstalledExamples},
+    CommandSpec{.path = "device sideload deploy",
+                .needs = Needs::device,
+                .summary = "Check a package, send it to the device, install and start it",
+                .options = kDeployOptions,
+                .examples = kDeployExamples},
+    CommandSpec{.path = "device sideload delete",
+                .needs = Needs::device,
+                .summary = "Delete one app or all apps from the device",
+                .options = kDeleteOptions,
+                .examples = kDeleteExamples},
+    CommandSpec{.path = "device app start",
+                .needs = Needs::device,
+                .summary = "Start one app or all apps",
+                .options = kAppOptions,
+                .examples = kStartExamples},
+    CommandSpec{.path = "device app stop",
+                .needs = Needs::device,
+                .summary = "Stop one app or all apps",
+                .options = kAppOptions,
+                .examples = kStopExamples},
+    CommandSpec{.path = "device app show-status",
+                .needs = Needs::device,
+                .summary = "Show whether apps run",
+                .options = kAppOptions,
+                .examples = kStatusExamples},
+    CommandSpec{.path = "device app show-output",
+                .needs = Needs::device,
+                .summary = "Show what an app has printed",
+                .options = kOutputOptions,
+                .examples = kOutputExamples},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> device_commands() { return kCommands; }
+
+}  // namespace sphere::cli

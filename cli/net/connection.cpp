@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "cli/net/connection.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/context.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/device/attached.h"
+#include "sphere/device/rest_client.h"
+#include "sphere/device/virtual_board.h"
+#include "sphere/http/client.h"
+
+namespace sphere::cli {
+
+namespace {
+
+Result<std::unique_ptr<DeviceSession>> open_session(Context& context,
+                                                    device::AttachedDevice device) {
+  SPHERE_TRY_ASSIGN(auto client, http::make_client(device.endpoint));
+  auto session = std::make_unique<DeviceSession>(
+      DeviceSession{.device = std::move(device), .rest = device::RestClient{std::move(client)}});
+  session->rest.set_cancelled([&context] { return context.interrupted.load(); });
+  return session;
+}
+
+Error not_running(const std::string& name) {
+  return {Errc::unavailable,
+          fmt::format("the virtual board {} does not run", name),
+          {.reason = "link.no-board",
+           .value = "vb-" + name,
+           .next = "start it: sphere board start " + name}};
+}
+
+// Says more than "nobody of that name" where a board of that name exists but does not run.
+Error explain_missing(const std::vector<device::BoardStatus>& boards, std::string_view wanted,
+                      Error error) {
+  if (error.code() != Errc::not_found || boards.empty()) {
+    return error;
+  }
+  if (wanted.empty()) {
+    return std::move(error).with_hint(
+        {.reason = "link.no-board",
+         .value = "looked for running virtual boards",
+         .next = "start one: sphere board start " + boards.front().config.name});
+  }
+  const std::string id = to_lower(wanted);
+  const auto found = std::ranges::find_if(boards, [&](const device::BoardStatus& board) {
+    return board.config.name == wanted || "vb-" + board.config.name == wanted ||
+           board.device_id == id;
+  });
+  return found == boards.end() ? error : not_running(found->config.name);
+}
+
+}  // namespace
+
+Result<device::VirtualBoards> open_boards(Context& context) {
+  if (!context.has_home || context.directories.state.empty()) {
+    return fail(Errc::permission, "there is no home directory to keep virtual boards in",
+                {.reason = "local.permission",
+                 .value = "HOME is not set",
+                 .next = "set HOME, or XDG_DATA_HOME and XDG_STATE_HOME"});
+  }
+  return device::VirtualBoards{context.directories, context.keys, context.sdk_directory};
+}
+
+Result<std::unique_ptr<DeviceSession>> connect_device(Context& context) {
+  std::vector<device::AttachedDevice> attached;
+  std::vector<device::BoardStatus> all;
+  if (const auto boards = open_boards(context)) {
+    SPHERE_TRY_ASSIGN(attached, device::list_attached(*boards));
+    SPHERE_TRY_ASSIGN(all, boards->list());
+  }
+  auto chosen = device::choose(attached, context.device);
+  if (!chosen) {
+    return tl::make_unexpected(explain_missing(all, context.device, std::move(chosen).error()));
+  }
+  context.reporter.verbose(fmt::format("device {} at {}", chosen->connection_path,
+                                       chosen->endpoint.unix_socket.string()));
+  return open_session(context, *std::move(chosen));
+}
+
+Result<std::unique_ptr<DeviceSession>> connect_board(Context& context, std::string_view name) {
+  SPHERE_TRY_ASSIGN(const auto boards, open_boards(context));
+  SPHERE_TRY_ASSIGN(const auto board, boards.show(name));
+  if (board.state == device::BoardState::stopped) {
+    return tl::make_unexpected(not_running(board.config.name));
+  }
+  return open_session(context, {.device_id = board.device_id,
+                                .ip_address = {},
+                                .connection_path = "vb-" + board.config.name,
+                                .name = board.config.name,
+                                .state = std::string{to_text(board.state)},
+                                .is_virtual = true,
+                                .endpoint = device::endpoint_of(board)});
+}
+
+}  // namespace sphere::cli

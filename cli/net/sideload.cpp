@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "cli/net/sideload.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/context.h"
+#include "cli/net/connection.h"
+#include "sphere/core/file.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/device_api/bodies.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/package.h"
+#include "sphere/manifest/manifest.h"
+
+namespace sphere::cli {
+
+namespace {
+
+constexpr std::size_t kPackageLimit = std::size_t{256} * 1024 * 1024;
+constexpr std::string_view kManifestFile = "app_manifest.json";
+
+// What the package says about itself, once its form is known to be good.
+struct Checked {
+  image::Identity identity;
+  std::string name;
+};
+
+// A wrong manifest would be refused by the device anyway; here all its errors can be shown.
+Result<void> check_manifest(const image::Package& package, const std::string& file) {
+  const image::FileEntry* const entry = package.files.find(kManifestFile);
+  if (entry == nullptr) {
+    return fail(Errc::corrupt, file + " holds no app_manifest.json",
+                {.reason = "package.manifest", .value = file, .next = "pack the app again"});
+  }
+  const std::string text{static_cast<const char*>(static_cast<const void*>(entry->content.data())),
+                         entry->content.size()};
+  const auto validation = manifest::validate(text, manifest::Reader::device);
+  if (validation.has_errors()) {
+    return tl::make_unexpected(
+        manifest::to_error(validation, file + ":" + std::string{kManifestFile}));
+  }
+  return {};
+}
+
+Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
+  auto package = image::parse_package(bytes);
+  if (!package) {
+    return tl::make_unexpected(std::move(package).error().while_doing(file));
+  }
+  if (package->metadata.identity.image_type == image::kApplication &&
+      !package->metadata.compressed) {
+    SPHERE_TRY(check_manifest(*package, file));
+  }
+  return Checked{.identity = package->metadata.identity, .name = package->metadata.debug.name};
+}
+
+Result<void> check_size(DeviceSession& session, std::size_t bytes, const std::string& file) {
+  SPHERE_TRY_ASSIGN(const auto info, session.rest.board_info());
+  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(info.max_image_bytes, 0));
+  if (most != 0 && bytes > most) {
+    return fail(Errc::too_large,
+                fmt::format("the package is {} bytes; this board takes {}", with_thousands(bytes),
+                            with_thousands(most)),
+                {.reason = "package.too-large", .value = file, .next = "make the app smaller"});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Guid> parse_component(const std::string& text) {
+  const auto component = Guid::parse(text);
+  if (!component) {
+    return fail(Errc::invalid_argument,
+                fmt::format("\"{}\" is not a component id", escape_control(text)),
+                {.reason = "usage.bad-value",
+                 .value = text,
+                 .next = "see the ids: sphere device image list-installed"});
+  }
+  return *component;
+}
+
+Result<std::vector<InstalledApp>> installed_apps(DeviceSession& session) {
+  SPHERE_TRY_ASSIGN(const auto images, session.rest.images());
+  std::vector<InstalledApp> apps;
+  for (const device_api::Component& component : images.components) {
+    const auto id = Guid::parse(component.uid);
+    if (component.image_type == image::kApplication && id && id->text() != kDebuggerComponent) {
+      apps.push_back({.component_id = *id, .name = component.name});
+    }
+  }
+  return apps;
+}
+
+Result<Deployed> deploy_package(Context& context, DeviceSession& session,
+                                const std::filesystem::path& file, bool manual_start) {
+  context.reporter.step("Checking " + file.string());
+  SPHERE_TRY_ASSIGN(const std::vector<std::byte> bytes, read_file(file, kPackageLimit));
+  SPHERE_TRY_ASSIGN(const Checked checked, check_package(bytes, file.string()));
+  SPHERE_TRY(check_size(session, bytes.size(), file.string()));
+  context.reporter.step("Sending " + checked.name);
+  std::string body{static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
+  SPHERE_TRY(session.rest.stage(std::move(body), [&context](std::size_t done, std::size_t total) {
+    context.reporter.bytes(done, total);
+  }));
+  context.reporter.step("Installing " + checked.name);
+  SPHERE_TRY(session.rest.install(manual_start));
+  Deployed deployed{.component_id = checked.identity.component_id,
+                    .image_id = checked.identity.image_id,
+                    .name = checked.name,
+                    .state = device_api::AppState::stopped,
+                    .bytes = bytes.size()};
+  if (checked.identity.image_type == image::kApplication) {
+    SPHERE_TRY_ASSIGN(deployed.state, session.rest.app_state(deployed.component_id));
+  }
+  return deployed;
+}
+
+}  // namespace sphere::cli

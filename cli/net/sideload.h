@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+#include "cli/net/connection.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/device_api/bodies.h"
+
+namespace sphere::cli {
+
+// The debugger's component: no app of the user's, never removed with "all apps".
+inline constexpr std::string_view kDebuggerComponent = "8548b129-b16f-4f84-8dbe-d2c847862e78";
+
+struct Deployed {
+  Guid component_id = {};
+  Guid image_id = {};
+  std::string name;
+  device_api::AppState state = device_api::AppState::stopped;
+  std::size_t bytes = 0;
+};
+
+// Checks the package on this PC (form, signature there, manifest, size the device takes), sends and
+// installs it. A package that fails a check is not sent. Errors: those of the checks
+// (package.corrupt, package.manifest, package.too-large), and the device's.
+[[nodiscard]] Result<Deployed> deploy_package(Context& context, DeviceSession& session,
+                                              const std::filesystem::path& file, bool manual_start);
+
+// One app on the device.
+struct InstalledApp {
+  Guid component_id = {};
+  std::string name;
+};
+
+// The apps on the device, without the debugger.
+[[nodiscard]] Result<std::vector<InstalledApp>> installed_apps(DeviceSession& session);
+
+// The value of --component-id. Errors: invalid_argument (usage.bad-value).
+[[nodiscard]] Result<Guid> parse_component(const std::string& text);
+
+}  // namespace sphere::cli
