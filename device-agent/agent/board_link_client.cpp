@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,25 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   // A view of bytes as characters: the one cast the language allows for it.
   return {reinterpret_cast<const char*>(bytes.data()),
           bytes.size()};  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): see above
+}
+
+// A body that came as a file, because it does not fit a frame.
+Result<json::Value> read_body(int file, std::int64_t bytes) {
+  constexpr std::int64_t kLimit = 65536;
+  if (bytes < 0 || bytes > kLimit) {
+    return fail(Errc::corrupt, "the board sent a body of a wrong length");
+  }
+  std::string text(static_cast<std::size_t>(bytes), '\0');
+  std::size_t filled = 0;
+  while (filled < text.size()) {
+    const std::span<char> rest = std::span{text}.subspan(filled);
+    const ssize_t count = ::read(file, rest.data(), rest.size());
+    if (count <= 0) {
+      return fail(Errc::corrupt, "the board sent a body that is cut off");
+    }
+    filled += static_cast<std::size_t>(count);
+  }
+  return json::parse(text);
 }
 
 }  // namespace
@@ -125,8 +146,13 @@ Result<VirtualAnswer> SocketBoardLink::forward(std::string_view method, std::str
     return fail(Errc::unavailable, "the board refused the request");
   }
   SPHERE_TRY_ASSIGN(const auto value, json::parse(text_of(reply.payload)));
+  const auto status = static_cast<int>(value.integer_at("status").value_or(500));
+  if (const auto bytes = value.integer_at("bodyBytes")) {
+    SPHERE_TRY_ASSIGN(auto from_file, read_body(reply.descriptor.get(), *bytes));
+    return VirtualAnswer{.status = status, .body = std::move(from_file), .stream = {}};
+  }
   const auto* answer = value.find("body");
-  return VirtualAnswer{.status = static_cast<int>(value.integer_at("status").value_or(500)),
+  return VirtualAnswer{.status = status,
                        .body = answer != nullptr ? *answer : json::Value{},
                        .stream = std::move(reply.descriptor)};
 }

@@ -26,7 +26,7 @@ class Gone(Exception):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
-        super().__init__("board", timeout=timeout)
+        super().__init__("localhost", timeout=timeout)
         self.path = path
 
     def connect(self):

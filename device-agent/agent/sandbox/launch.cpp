@@ -136,6 +136,9 @@ pid_t fork_for_agent() {
 
 int run_launcher() {
   keep_descriptors();
+  // The app is another user than the agent: what is made for it must be readable whatever mask the
+  // agent was started with.
+  ::umask(S_IWGRP | S_IWOTH);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const auto plan = read_plan();
   const auto package = map_package();
