@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "cli/environment/settings.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "sphere/core/file.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using sphere::cli::load_settings;
+
+// A system file, a user file and a project two levels below its sphere.json.
+struct Place {
+  sphere::TemporaryDirectory directory = sphere::TemporaryDirectory::create("settings").value();
+  fs::path root = directory.path();
+  sphere::cli::SettingsPlaces places{.system_file = root / "system.json",
+                                     .user_file = root / "user.json",
+                                     .current_directory = root / "project" / "a" / "b"};
+  Place() { fs::create_directories(places.current_directory); }
+
+  void write(std::string_view name, std::string_view text) const {
+    REQUIRE(sphere::write_file(root / name, text, {.sync = false}));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("nearer files win", "[cli]") {
+  const Place place;
+  place.write("system.json", R"({"output": "yaml", "color": "never", "signKey": "shop"})");
+  place.write("user.json", R"({"output": "tsv", // mine
+    "device": "vb-user"})");
+  place.write("project/sphere.json", R"({"device": "vb-project"})");
+
+  const auto settings = load_settings(place.places);
+
+  REQUIRE(settings);
+  CHECK(settings->output.value == "tsv");
+  CHECK(settings->output.origin == (place.root / "user.json").string());
+  CHECK(settings->color.value == "never");
+  CHECK(settings->sign_key.value == "shop");
+  CHECK(settings->device.value == "vb-project");
+  CHECK(settings->warnings.empty());
+}
+
+TEST_CASE("a project decides nothing about trust", "[cli]") {
+  const Place place;
+  place.write("project/sphere.json",
+              R"({"trust": ["x"], "service": "x", "color": "always", "sdkDirectory": "/x"})");
+
+  const auto settings = load_settings(place.places);
+
+  REQUIRE(settings);
+  CHECK(settings->color.value.empty());
+  CHECK(settings->sdk_directory.value.empty());
+  CHECK(settings->warnings.size() == 4);
+}
+
+TEST_CASE("an unknown key is a warning", "[cli]") {
+  const Place place;
+  place.write("user.json", R"({"otuput": "json"})");
+  const auto settings = load_settings(place.places);
+  REQUIRE(settings);
+  CHECK(settings->warnings.size() == 1);
+}
+
+TEST_CASE("a broken file is an error with its place", "[cli]") {
+  const auto* const text = GENERATE("{\n  \"output\" \"json\"}", "{\n  \"output\": 5}",
+                                    "{\n  \"output\": \"xml\"}", "\n [1]");
+  const Place place;
+  place.write("user.json", text);
+
+  const auto settings = load_settings(place.places);
+
+  REQUIRE_FALSE(settings);
+  CHECK(settings.error().code() == sphere::Errc::corrupt);
+  CHECK(settings.error().message().find("user.json") != std::string::npos);
+  CHECK(settings.error().message().find("line 2, column") != std::string::npos);
+}
+
+TEST_CASE("missing files are no settings", "[cli]") {
+  const Place place;
+  const auto settings = load_settings(place.places);
+  REQUIRE(settings);
+  CHECK(settings->output.value.empty());
+}
+
+TEST_CASE("the SDK is found beside the program", "[cli]") {
+  const Place place;
+  fs::create_directories(place.root / "build" / "sdk");
+  place.write("build/sdk/VERSION", "26.11.0\n");
+  const auto program = place.root / "build" / "bin" / "sphere";
+
+  CHECK(sphere::cli::find_sdk({}, program) == place.root / "build" / "sdk");
+  sphere::cli::Settings settings;
+  settings.sdk_directory.value = "/some/sdk/";
+  CHECK(sphere::cli::find_sdk(settings, program) == "/some/sdk");
+}
