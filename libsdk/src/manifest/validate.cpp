@@ -31,7 +31,7 @@ bool is_fragment(const json::Value& root) {
 void report_fragment(Draft& draft, const Place& place) {
   for (const std::uint32_t id : {3U, 4U}) {
     draft.findings.error(id, place, "this is a capability fragment, not the manifest of an app",
-                         "merge it into one: sphere project add-capabilities FRAGMENT");
+                         "copy what it holds into the app_manifest.json of an app");
   }
 }
 

@@ -287,7 +287,7 @@ TEST_CASE("validate tells a fragment from a broken manifest", "[manifest]") {
   REQUIRE(errors.size() == 2);
   CHECK(errors[0].id == 3);
   CHECK(errors[1].id == 4);
-  CHECK(errors[0].hint.find("sphere project add-capabilities") != std::string::npos);
+  CHECK(errors[0].hint.find("into the app_manifest.json of an app") != std::string::npos);
 }
 
 TEST_CASE("a policy and, on a device, an unknown capability have errors of category 1",
