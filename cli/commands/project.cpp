@@ -123,6 +123,16 @@ constexpr std::array kBuildOptions = {kPreset};
 constexpr std::array<std::string_view, 2> kBuildExamples = {
     "sphere project build", "sphere project build blink --preset ARM-Release"};
 
+constexpr std::array kRunOptions = {
+    kPreset,
+    OptionSpec{.name = "follow",
+               .short_name = "f",
+               .kind = OptionKind::flag,
+               .help = "Show the app's output until Ctrl-C"},
+};
+constexpr std::array<std::string_view, 2> kRunExamples = {"sphere project run",
+                                                          "sphere project run blink --follow"};
+
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere project list-templates"};
 
 constexpr std::array kCommands = {
@@ -142,6 +152,13 @@ constexpr std::array kCommands = {
                 .positionals = kDirectory,
                 .examples = kBuildExamples,
                 .run = build},
+    CommandSpec{
+        .path = "project run",
+        .needs = Needs::device,
+        .summary = "Build a project, put it on the device in place of its apps, and start it",
+        .options = kRunOptions,
+        .positionals = kDirectory,
+        .examples = kRunExamples},
 };
 
 }  // namespace

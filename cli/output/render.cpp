@@ -12,6 +12,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device/rest_client.h"
+#include "sphere/device_api/error_code.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -134,6 +135,9 @@ json::Value error_value(const Error& error, std::string_view needs,
   json::Value device;
   if (device_error) {
     device.set("code", static_cast<std::int64_t>(device_error->code));
+    const auto* const known = device_api::find_error(device_error->code);
+    device.set("name", known != nullptr ? std::string{known->name}
+                                        : device_api::error_name(device_error->code));
     device.set("status", device_error->status);
   }
   body.set("deviceError", device);

@@ -90,14 +90,15 @@ TEST_CASE("yaml nests objects and lists", "[cli]") {
 
 TEST_CASE("an error holds every part, absent ones as null", "[cli]") {
   const sphere::Error error{sphere::Errc::busy, "held", {.reason = "link.busy", .next = "wait"}};
-  const auto value = sphere::cli::error_value(error, "D", sphere::device::DeviceError{.code = 5});
+  const auto value = sphere::cli::error_value(
+      error, "D", sphere::device::DeviceError{.code = 14680076, .status = 409});
   const Value* body = value.find("error");
   REQUIRE(body != nullptr);
   CHECK(body->string_at("code") == "link.busy");
   CHECK(body->string_at("next") == "wait");
   REQUIRE(body->find("value") != nullptr);
   CHECK(body->find("value")->is_null());
-  CHECK(body->find("deviceError")->integer_at("code") == 5);
+  CHECK(body->find("deviceError")->string_at("name") == "RestAppError::AppNotPresent");
 }
 
 TEST_CASE("control characters of devices do not reach a terminal", "[cli]") {

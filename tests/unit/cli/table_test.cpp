@@ -17,6 +17,7 @@
 #include "cli/commands/command.h"
 #include "cli/help/complete.h"
 #include "cli/help/help.h"
+#include "cli/net/library.h"
 #include "sphere/core/file.h"
 #include "sphere/core/text.h"
 
@@ -163,6 +164,16 @@ TEST_CASE("every command named in the sources' messages is one", "[cli]") {
     }
   }
   CHECK(files > 50);
+}
+
+TEST_CASE("every command has a run function, here or in the network library", "[cli]") {
+  for (const CommandSpec* command : all_commands()) {
+    CAPTURE(command->path);
+    if (command->run == nullptr) {
+      CHECK(sphere::cli::load_net_command(SPHERE_BINARY_DIR "/bin/sphere", command->path));
+    }
+  }
+  CHECK_FALSE(sphere::cli::load_net_command(SPHERE_BINARY_DIR "/bin/sphere", "no command"));
 }
 
 TEST_CASE("every command refuses an unknown option", "[cli]") {
