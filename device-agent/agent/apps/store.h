@@ -19,8 +19,8 @@ namespace sphere::agent {
 // What the store keeps of one package beside its bytes.
 struct StoredApp {
   Guid component, image;
-  std::string name;
-  std::string digest;  // SHA-256 of the file: its name in the store.
+  std::string name = {};
+  std::string digest = {};  // SHA-256 of the file: its name in the store.
   std::uint64_t bytes = 0;
   std::uint64_t file_bytes = 0;  // Of the files in it.
   bool temporary = false;        // Removed at the next start of the board.

@@ -103,6 +103,7 @@ int wait_for_app(pid_t app) {
     ::_exit(EXIT_FAILURE);
   };
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::umask(022);  // The app, another user, reads the tree.
   // Before the old root is gone: the app's process limits user namespaces through it.
   const Descriptor sysctl{::open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   bool pivoted = false;

@@ -72,6 +72,12 @@ class Check {
     program();
     const auto text = join(differences_, "; ");
     report_.passed = differences_.empty();
+    const auto rank = [](const Layer& layer) {
+      return std::find_if(kLayerNames.begin(), kLayerNames.end(),
+                          [&](const LayerName& name) { return name.id == layer.id; });
+    };
+    std::sort(report_.layers.begin(), report_.layers.end(),
+              [&](const Layer& a, const Layer& b) { return rank(a) < rank(b); });
     add("L13", LayerState::enforced, "compared with the plan before the start",
         report_.passed ? "no difference" : text);
     return std::move(report_);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -121,6 +122,7 @@ std::string refusal(const Launch& launch) {
 
 TEST_CASE("a sandboxed app sees its own uid, tree, devices and descriptors and nothing else") {
   SKIP_WITHOUT_SANDBOX();
+  ::umask(077);  // As a careful user's shell has it; the app is another user.
   Sandbox sandbox;
 
   auto running = sandbox.start({"exit", "7"});
