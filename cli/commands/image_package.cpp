@@ -46,6 +46,10 @@ constexpr OptionSpec kTestKey{.name = "compat-test-key",
 constexpr OptionSpec kForce{.name = "force",
                             .kind = OptionKind::flag,
                             .help = "Replace an output file that is no image package, too"};
+constexpr OptionSpec kNoSync{
+    .name = "no-sync",
+    .kind = OptionKind::flag,
+    .help = "Do not wait until the file is on the disk; for scratch disks"};
 constexpr OptionSpec kPackage{.name = "image-package",
                               .value_name = "FILE",
                               .help = "The image package; the same as FILE",
@@ -107,6 +111,7 @@ constexpr std::array kPackOptions = {
                .kind = OptionKind::flag,
                .help = "Never change the manifest; fail when it has no ComponentId"},
     kForce,
+    kNoSync,
 };
 
 constexpr std::array kShowOptions = {kPackage};
@@ -132,6 +137,7 @@ constexpr std::array kSignOptions = {
                .value_name = "FILE",
                .help = "The package to write; the package itself is replaced when not given"},
     kForce,
+    kNoSync,
 };
 
 constexpr std::array kFile = {
@@ -208,9 +214,10 @@ Result<PackageFile> read_package_file(const Arguments& arguments) {
   return file;
 }
 
-Result<AtomicFile> create_package_file(const std::filesystem::path& path, bool force) {
+Result<AtomicFile> create_package_file(const std::filesystem::path& path,
+                                       const Arguments& arguments) {
   std::error_code error;
-  if (!force && std::filesystem::exists(path, error)) {
+  if (!arguments.has("force") && std::filesystem::exists(path, error)) {
     const auto old = read_file(path, image::Limits{}.package_bytes);
     if (!old || !image::read_metadata(*old)) {
       return fail(Errc::exists, fmt::format("{} exists and is no image package", path.string()),
@@ -219,7 +226,7 @@ Result<AtomicFile> create_package_file(const std::filesystem::path& path, bool f
                    .next = "choose another name, or replace it with --force"});
     }
   }
-  return AtomicFile::create(path);
+  return AtomicFile::create(path, {.sync = !arguments.has("no-sync")});
 }
 
 }  // namespace sphere::cli

@@ -30,8 +30,9 @@ struct PackageFile {
 [[nodiscard]] Result<PackageFile> read_package_file(const Arguments& arguments);
 
 // Opens the file of --output-file. A file that is there is replaced only if it is an image package,
-// as a build does again and again, or with --force. Errors: local.file-exists and those of
-// AtomicFile.
-[[nodiscard]] Result<AtomicFile> create_package_file(const std::filesystem::path& path, bool force);
+// as a build does again and again, or with --force; with --no-sync it is not synced. Errors:
+// local.file-exists and those of AtomicFile.
+[[nodiscard]] Result<AtomicFile> create_package_file(const std::filesystem::path& path,
+                                                     const Arguments& arguments);
 
 }  // namespace sphere::cli

@@ -133,7 +133,7 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
   SPHERE_TRY_ASSIGN(const auto options, read_options(context, arguments));
   const auto path = arguments.value("output-file").value_or("");
   // First of all, so that a refused output file leaves no key and no changed manifest behind.
-  SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments.has("force")));
+  SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
   SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
   context.reporter.verbose(
       fmt::format("packing {}, signed by {}", options.directory.string(), signing.signed_by));
@@ -162,7 +162,7 @@ Result<Output> run_sign_package(Context& context, const Arguments& arguments) {
   // Only what is well formed is signed.
   SPHERE_TRY(image::parse_package(source.bytes));
   const auto path = arguments.value("output-file").value_or(source.path);
-  SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments.has("force")));
+  SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
   SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
   SPHERE_TRY_ASSIGN(const auto bytes, image::sign_again(source.bytes, *signing.signer));
   SPHERE_TRY(file.write(bytes));

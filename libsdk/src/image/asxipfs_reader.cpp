@@ -63,10 +63,11 @@ std::uint32_t word_at(Bytes body, std::size_t offset) {
 
 // The body is at least a page long.
 Result<Superblock> read_superblock(Bytes body) {
-  constexpr std::array<Field, 4> kFixed = {{{"magic", 0, kFsMagic},
-                                            {"reserved field", 12, 0},
-                                            {"edition", 36, 0},
-                                            {"number of blocks", 40, 0}}};
+  constexpr std::array<Field, 4> kFixed = {
+      {{.name = "magic", .offset = 0, .value = kFsMagic},
+       {.name = "reserved field", .offset = 12, .value = 0},
+       {.name = "edition", .offset = 36, .value = 0},
+       {.name = "number of blocks", .offset = 40, .value = 0}}};
   for (const auto& field : kFixed) {
     if (const auto value = word_at(body, field.offset); value != field.value) {
       return corrupt(kSuperblock, field.offset, fmt::format("wrong {}", field.name),
@@ -159,20 +160,8 @@ class TreeReader {
   }
 
   Result<void> read(std::uint32_t inode_count) {
-    SPHERE_TRY_ASSIGN(const auto root,
-                      read_inode(body_.subspan(kRootInode, kInodeSize), kRootInode));
-    if (root.mode != kDirectoryMode || root.name_size != 0 ||
-        root.offset != (root.size == 0 ? 0 : kSuperblockSize)) {
-      return corrupt("root inode", kRootInode, "it is not the root of a file system");
-    }
-    SPHERE_TRY(enter(root, kRootInode, {}));
-    while (!open_.empty()) {
-      if (open_.back().at == open_.back().end) {
-        open_.pop_back();
-      } else {
-        SPHERE_TRY(read_entry());
-      }
-    }
+    SPHERE_TRY(enter_root());
+    SPHERE_TRY(walk());
     if (inodes_ != inode_count) {
       return corrupt(kSuperblock, 44,
                      fmt::format("it counts {} inodes; there are {}", inode_count, inodes_),
@@ -184,6 +173,28 @@ class TreeReader {
   FileSystem take() && { return std::move(result_); }
 
  private:
+  Result<void> enter_root() {
+    SPHERE_TRY_ASSIGN(const auto root,
+                      read_inode(body_.subspan(kRootInode, kInodeSize), kRootInode));
+    if (root.mode != kDirectoryMode || root.name_size != 0 ||
+        root.offset != (root.size == 0 ? 0 : kSuperblockSize)) {
+      return corrupt("root inode", kRootInode, "it is not the root of a file system");
+    }
+    return enter(root, kRootInode, {});
+  }
+
+  // Depth first, without recursion: the depth is the file's to choose.
+  Result<void> walk() {
+    while (!open_.empty()) {
+      if (open_.back().at == open_.back().end) {
+        open_.pop_back();
+      } else {
+        SPHERE_TRY(read_entry());
+      }
+    }
+    return {};
+  }
+
   Result<void> enter(const Inode& inode, std::size_t at, std::string path) {
     if (open_.size() > kMaxDepth) {
       return too_large(
@@ -301,7 +312,7 @@ class TreeReader {
   }
 
   // What no range owns is zero. The ranges are sorted and do not overlap.
-  Result<void> check_zeros() const {
+  [[nodiscard]] Result<void> check_zeros() const {
     std::size_t at = 0;
     for (const auto& range : ranges_) {
       if (!is_zero(body_.subspan(at, range.begin - at))) {
