@@ -165,7 +165,7 @@ function(azsphere_target_add_image_package target)
     OUTPUT "${package}"
     COMMAND
       "${AZURE_SPHERE_SDK_PATH}/Tools/sphere" image-package pack-application --verbose --application-manifest
-      "${manifest}" --package-directory "${approot}" --destination "${package}" ${api_set}
+      "${manifest}" --package-directory "${approot}" --output-file "${package}" ${api_set}
       "$<TARGET_PROPERTY:${target},AS_PKG_HWD_ARGS>" "$<$<BOOL:${SPHERE_NO_SOURCE_WRITES}>:--frozen>"
     DEPENDS "${manifest}" ${contents} "$<TARGET_PROPERTY:${target},AS_PKG_HWD_FILE>"
     COMMENT "Packing ${name}.imagepackage"

@@ -52,6 +52,8 @@ foreach(_sphere_language C CXX)
   set(CMAKE_${_sphere_language}_FLAGS_DEBUG "-ggdb -O0" CACHE STRING "Flags of Debug")
   set(CMAKE_${_sphere_language}_FLAGS_RELEASE "-g1 -Os" CACHE STRING "Flags of Release")
 endforeach()
+# 4 KiB pages: with a larger size this ld aligns the end of the read-only data to it, and each program
+# carries up to 60 KiB of zeros.
 string(
   JOIN
   " "
@@ -60,7 +62,7 @@ string(
   -pie
   -Wl,--no-undefined
   -Wl,--gc-sections
-  -Wl,-z,max-page-size=65536
+  -Wl,-z,max-page-size=4096
   -Wl,--hash-style=gnu
   -Wl,-z,relro
   -Wl,-z,noexecstack

@@ -28,7 +28,7 @@ if words[:2] == ["hardware-definition", "generate-header"]:
 options = dict(zip(words[3::2], words[4::2])) if words[2] == "--verbose" else {}
 package = pathlib.Path(options["--package-directory"])
 files = sorted(str(p.relative_to(package)) for p in package.rglob("*") if p.is_file())
-pathlib.Path(options["--destination"]).write_text(json.dumps({"words": words, "files": files}))
+pathlib.Path(options["--output-file"]).write_text(json.dumps({"words": words, "files": files}))
 """
 MANIFEST = {"SchemaVersion": 1, "Name": "form", "ComponentId": "11111111-2222-3333-4444-555555555555",
             "EntryPoint": "/bin/app", "CmdArgs": [], "Capabilities": {}, "ApplicationType": "Default"}
@@ -148,6 +148,8 @@ def flags_of_the_two_configurations(forms):
     for text in ("interpreter: /lib/ld-musl-armhf.so.1]", "[libapplibs.so.0]", "[libgcc_s.so.1]",
                  "[libc.so.1]", "GNU_RELRO", "Tag_ABI_VFP_args: VFP registers", "GNU_HASH"):
         expect(text in elf, f"the program has no {text}\n{elf}")
+    size = (folder / "out/ARM-Release/approotform/bin/app").stat().st_size
+    expect(size < 8192, f"the smallest program has {size} bytes")
     expect(elf.count("(NEEDED)") == 3 and elf.count("  LOAD ") == 2 and "RWE" not in elf, elf)
 
 

@@ -32,7 +32,7 @@ def run(command, folder, environment):
 def build(folder, preset, environment):
     run(["cmake", "--preset", preset], folder, environment)
     output = run(["cmake", "--build", f"out/{preset}"], folder, environment)
-    if "warning" in output:
+    if re.search(r"warning:|^warn:", output, re.M):
         raise Failed(f"{folder}: warnings\n{output}")
     [package] = (folder / "out" / preset).glob("*.imagepackage")
     program = folder / "out" / preset / f"approot{package.stem}/bin/app"
