@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/net/sideload.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -77,6 +78,24 @@ Result<void> check_size(DeviceSession& session, std::size_t bytes, const std::st
   return {};
 }
 
+// A board that restarts between the two requests has nothing staged any more, which it answers like
+// a success.
+Result<void> check_installed(DeviceSession& session, const image::Identity& identity) {
+  SPHERE_TRY_ASSIGN(const auto images, session.rest.images());
+  for (const device_api::Component& component : images.components) {
+    const bool is_new = std::ranges::any_of(component.images, [&identity](const auto& image) {
+      return Guid::parse(image.uid) == identity.image_id;
+    });
+    if (Guid::parse(component.uid) == identity.component_id && is_new) {
+      return {};
+    }
+  }
+  return fail(Errc::unavailable, "the device restarted before it installed the package",
+              {.reason = "device.restarting",
+               .value = identity.component_id.text(),
+               .next = "deploy the package again"});
+}
+
 }  // namespace
 
 Result<Guid> parse_component(const std::string& text) {
@@ -122,6 +141,7 @@ Result<Deployed> deploy_package(Context& context, DeviceSession& session,
                     .state = device_api::AppState::stopped,
                     .bytes = bytes.size()};
   if (checked.identity.image_type == image::kApplication) {
+    SPHERE_TRY(check_installed(session, checked.identity));
     SPHERE_TRY_ASSIGN(deployed.state, session.rest.app_state(deployed.component_id));
   }
   return deployed;
