@@ -64,8 +64,7 @@ TEST_CASE("a failed build shows the end of its log", "[project]") {
   const auto built = build(project.request());
   REQUIRE_FALSE(built);
   CHECK(built.error().code() == sphere::Errc::io);
-  CHECK(built.error().message().find("building the project failed\n81\n82\n") !=
-        std::string::npos);
+  CHECK(built.error().message().find("building the project failed\n81\n82\n") != std::string::npos);
   CHECK(built.error().message().ends_with("\n100"));
 }
 

@@ -86,9 +86,9 @@ TEST_CASE("two projects have two component ids", "[project]") {
   const Sdk first;
   const Sdk second;
   for (const Sdk* sdk : {&first, &second}) {
-    REQUIRE(create_project({.directory = sdk->target, .template_name = "small", .name = "x",
-                            .board = "one"},
-                           sdk->root));
+    REQUIRE(create_project(
+        {.directory = sdk->target, .template_name = "small", .name = "x", .board = "one"},
+        sdk->root));
   }
   CHECK(first.read("app_manifest.json") != second.read("app_manifest.json"));
 }
@@ -96,9 +96,9 @@ TEST_CASE("two projects have two component ids", "[project]") {
 TEST_CASE("an empty directory is taken, another one is not", "[project]") {
   const Sdk sdk;
   fs::create_directory(sdk.target);
-  CHECK(create_project({.directory = sdk.target / "", .template_name = "small", .name = "",
-                        .board = "one"},
-                       sdk.root));
+  CHECK(create_project(
+      {.directory = sdk.target / "", .template_name = "small", .name = "", .board = "one"},
+      sdk.root));
   const auto again = create_project(
       {.directory = sdk.target, .template_name = "small", .name = "", .board = "one"}, sdk.root);
   REQUIRE_FALSE(again);
@@ -112,15 +112,20 @@ TEST_CASE("a refused project leaves nothing", "[project]") {
     const auto result = create_project(request, sdk.root);
     return result ? Errc::io : result.error().code();
   };
-  CHECK(code({.directory = sdk.target, .template_name = "smal", .name = "x", .board = "one"}) ==
+  CHECK(code({.directory = sdk.target, .template_name = "smaller", .name = "x", .board = "one"}) ==
         Errc::not_found);
   CHECK(code({.directory = sdk.target, .template_name = "small", .name = "x", .board = "inc"}) ==
         Errc::not_found);
   CHECK(code({.directory = sdk.target, .template_name = "small", .name = "x y", .board = "one"}) ==
         Errc::invalid_argument);
-  CHECK(code({.directory = sdk.target, .template_name = "small", .name = std::string(65, 'x'),
+  CHECK(code({.directory = sdk.target,
+              .template_name = "small",
+              .name = std::string(65, 'x'),
               .board = "one"}) == Errc::invalid_argument);
-  CHECK(code({.directory = sdk.target, .template_name = "small", .name = "x", .board = "one",
+  CHECK(code({.directory = sdk.target,
+              .template_name = "small",
+              .name = "x",
+              .board = "one",
               .language = "cpp"}) == Errc::invalid_argument);
   // A file too large to be a source fails while copying.
   sdk.write("Templates/small/zzz", std::string((1U << 20U) + 1, 'x'));
