@@ -22,6 +22,14 @@ namespace {
 
 constexpr std::size_t kLargestVersion = 256;
 
+// "9" before "10", and "10" before "10+Beta2611".
+bool is_earlier(const std::string& a, const std::string& b) {
+  const auto digits = [](const std::string& name) { return name.find_first_not_of("0123456789"); };
+  const auto length_a = std::min(digits(a), a.size());
+  const auto length_b = std::min(digits(b), b.size());
+  return length_a != length_b ? length_a < length_b : a < b;
+}
+
 // The folders of Sysroots that hold a sysroot, sorted.
 json::Value api_sets(const std::filesystem::path& sdk) {
   std::vector<std::string> names;
@@ -33,7 +41,7 @@ json::Value api_sets(const std::filesystem::path& sdk) {
       names.push_back(entry->path().filename().string());
     }
   }
-  std::ranges::sort(names);
+  std::ranges::sort(names, is_earlier);
   return json::Array(names.begin(), names.end());
 }
 

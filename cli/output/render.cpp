@@ -80,6 +80,16 @@ std::string cell_text(const json::Value* value) {
   if (value == nullptr || value->is_null()) {
     return {};
   }
+  const auto is_simple = [](const json::Value& item) {
+    return item.kind() != json::Kind::array && item.kind() != json::Kind::object;
+  };
+  if (value->kind() == json::Kind::array && std::ranges::all_of(value->items(), is_simple)) {
+    std::vector<std::string> items;
+    for (const json::Value& item : value->items()) {
+      items.push_back(cell_text(&item));
+    }
+    return join(items, ", ");
+  }
   const std::string* text = value->string();
   return text != nullptr ? *text : json::to_compact(*value);
 }

@@ -47,7 +47,8 @@ struct ShownColumn {
   std::string heading;
 };
 [[nodiscard]] std::vector<ShownColumn> shown_columns(const Output& output);
-// A cell: strings as they are, null as "", lists and objects as compact JSON.
+// A cell: strings as they are, null as "", simple lists with commas, objects and other lists as
+// compact JSON.
 [[nodiscard]] std::string cell_text(const json::Value* value);
 
 }  // namespace sphere::cli
