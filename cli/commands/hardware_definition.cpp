@@ -78,7 +78,9 @@ Result<Output> generate_header(Context& context, const Arguments& arguments) {
 
 Result<Output> test_header(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto definitions, read_all(context, arguments));
-  Output output{.data = json::Array{}, .columns = {{"file", "File"}, {"upToDate", "Up to date"}}};
+  Output output{.data = json::Array{},
+                .columns = {{.key = "file", .heading = "File"},
+                            {.key = "upToDate", .heading = "Up to date"}}};
   for (const auto& definition : definitions) {
     SPHERE_TRY_ASSIGN(const auto comparison, hardware::compare_header(definition));
     const auto path = hardware::header_path(definition.path).string();

@@ -20,7 +20,7 @@ namespace sphere::hardware {
 namespace {
 
 std::string with_slashes(std::string text) {
-  std::replace(text.begin(), text.end(), '\\', '/');
+  std::ranges::replace(text, '\\', '/');
   return text;
 }
 

@@ -60,7 +60,7 @@ std::vector<std::size_t> reachable(std::size_t from,
   std::vector<std::size_t> order = {from};
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (const auto next : imports[order[i]]) {
-      if (std::find(order.begin(), order.end(), next) == order.end()) {
+      if (std::ranges::find(order, next) == order.end()) {
         order.push_back(next);
       }
     }
@@ -81,7 +81,7 @@ class Loader {
     const auto canonical = fs::weakly_canonical(path, ignored).string();
     const auto known = known_.find(canonical);
     if (known != known_.end()) {
-      const auto on_way = std::find(way_.begin(), way_.end(), known->second);
+      const auto on_way = std::ranges::find(way_, known->second);
       return on_way == way_.end() ? Result<std::size_t>{known->second} : cycle(on_way);
     }
     if (files_.size() == kMaxDefinitionFiles || way_.size() == kMaxImportDepth) {
@@ -153,7 +153,7 @@ class Loader {
     const auto imports = files_[index].imports;  // A copy: files_ grows.
     const auto path = files_[index].path;
     for (auto name : imports) {
-      std::replace(name.begin(), name.end(), '\\', '/');
+      std::ranges::replace(name, '\\', '/');
       std::vector<fs::path> folders = {path.parent_path()};
       folders.insert(folders.end(), directories_.begin(), directories_.end());
       const auto found = find_in(name, folders);
@@ -213,7 +213,7 @@ Result<std::string> DefinitionSet::manifest_value(std::string_view key,
   }
   if (found->peripheral->type != key) {
     return fail(Errc::invalid_argument,
-                fmt::format("\"${}\" is of type {} and stands under \"{}\"", name,
+                fmt::format(R"("${}" is of type {} and stands under "{}")", name,
                             found->peripheral->type, escape_control(key)),
                 {.reason = kReason,
                  .value = fmt::format("${}", name),

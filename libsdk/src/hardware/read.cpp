@@ -30,16 +30,16 @@ bool is_identifier(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   };
   return !name.empty() && name.size() <= kMaxNameBytes && is_letter(name[0]) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
+         std::ranges::all_of(name, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
 // A line of a C file: nothing in it may end the line or the comment it stands in.
 bool is_line(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) {
-                        return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
-                      }) &&
+  return std::ranges::none_of(text,
+                              [](char c) {
+                                return (static_cast<unsigned char>(c) < 0x20 && c != '\t') ||
+                                       c == '\x7f';
+                              }) &&
          !text.ends_with('\\');
 }
 
@@ -197,7 +197,7 @@ class FileReader {
                    fmt::format("{} is no C identifier", shown(result.name)));
     }
     SPHERE_TRY_ASSIGN(result.type, string_member(item, "Type"));
-    if (std::find(kTypes.begin(), kTypes.end(), result.type) == kTypes.end()) {
+    if (std::ranges::find(kTypes, result.type) == kTypes.end()) {
       return fault(item.find("Type")->source(),
                    fmt::format("\"{}\" has type {}; types are Gpio, Uart, I2cMaster, SpiMaster, "
                                "Pwm, Adc and int",
@@ -229,7 +229,7 @@ class FileReader {
     }
     if (!has_raw) {
       return fault(item.source(),
-                   fmt::format("\"{}\" has neither a \"Mapping\" nor a value", result.name));
+                   fmt::format(R"("{}" has neither a "Mapping" nor a value)", result.name));
     }
     SPHERE_TRY_ASSIGN(result.header_value, string_member(item, "MainCoreHeaderValue"));
     if (!is_line(result.header_value) || result.header_value.empty()) {

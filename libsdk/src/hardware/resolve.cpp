@@ -43,8 +43,8 @@ std::optional<Found> find_visible(const std::vector<Definition>& files,
                                   const std::vector<std::size_t>& visible, std::string_view name) {
   for (const auto file : visible) {
     const auto& peripherals = files[file].peripherals;
-    const auto found = std::find_if(peripherals.begin(), peripherals.end(),
-                                    [&](const Peripheral& entry) { return entry.name == name; });
+    const auto found = std::ranges::find_if(
+        peripherals, [&](const Peripheral& entry) { return entry.name == name; });
     if (found != peripherals.end()) {
       return Found{.file = file, .peripheral = &*found};
     }
@@ -66,7 +66,7 @@ Result<const Peripheral*> follow(const std::vector<Definition>& files, const Vis
     }
     file = next->file;
     chain.push_back(place_of(files[file], *next->peripheral));
-    if (std::find(seen.begin(), seen.end(), next->peripheral) != seen.end()) {
+    if (std::ranges::find(seen, next->peripheral) != seen.end()) {
       return broken("mappings in a circle", chain, peripheral.name);
     }
     if (next->peripheral->type != at->type) {

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +13,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -213,10 +216,21 @@ class Parser {
     return {};
   }
 
-  Result<Value> number() {
+  // Behind the integer part: ".25e-3" or a part of it.
+  Result<void> fraction_and_exponent() {
+    if (take('.')) {
+      SPHERE_TRY(digits());
+    }
+    if (take('e') || take('E')) {
+      static_cast<void>(take('-') || take('+'));
+      SPHERE_TRY(digits());
+    }
+    return {};
+  }
+
+  Result<void> number_token() {
     const Source start = here();
-    const bool negative = take('-');
-    if (!negative && !is_digit(peek())) {
+    if (!take('-') && !is_digit(peek())) {
       return unexpected("a value");
     }
     if (!take('0')) {
@@ -224,25 +238,22 @@ class Parser {
     } else if (is_digit(peek())) {
       return error_at(start, "a number has no leading zeros");
     }
-    if (take('.')) {
-      SPHERE_TRY(digits());
-    }
-    if (take('e') || take('E')) {
-      if (!take('-')) {
-        static_cast<void>(take('+'));
-      }
-      SPHERE_TRY(digits());
-    }
+    return fraction_and_exponent();
+  }
+
+  Result<Value> number() {
     Value result;
     result.kind_ = Kind::number;
-    result.source_ = since(start);
-    result.text_ = text_.substr(start.offset, result.source_.length);
+    result.source_ = here();
+    SPHERE_TRY(number_token());
+    result.source_ = since(result.source_);
+    result.text_ = text_.substr(result.source_.offset, result.source_.length);
     // Other readers turn it into a double: what does not fit would mean another number to them.
     double ignored = 0;
-    const char* const end = result.text_.data() + result.text_.size();
+    const char* const end = std::to_address(result.text_.end());
     if (std::from_chars(result.text_.data(), end, ignored).ec != std::errc{}) {
-      return error_at(
-          start, fmt::format("{} is outside the range of a number", cut_utf8(result.text_, 32)));
+      return error_at(result.source_, fmt::format("{} is outside the range of a number",
+                                                  cut_utf8(result.text_, 32)));
     }
     return result;
   }
@@ -266,16 +277,20 @@ class Parser {
       if (at_end()) {
         return error_at(start, "the string has no closing quote");
       }
-      if (static_cast<unsigned char>(peek()) < 0x20) {
-        return error_at(here(), describe(peek()) + " must be escaped in a string");
-      }
-      if (take('\\')) {
-        SPHERE_TRY(append_escape(result));
-      } else {
-        result += text_[at_++];
-      }
+      SPHERE_TRY(append_character(result));
     }
     return result;
+  }
+
+  Result<void> append_character(std::string& out) {
+    if (static_cast<unsigned char>(peek()) < 0x20) {
+      return error_at(here(), describe(peek()) + " must be escaped in a string");
+    }
+    if (take('\\')) {
+      return append_escape(out);
+    }
+    out += text_[at_++];
+    return {};
   }
 
   Result<void> append_escape(std::string& out) {
@@ -286,7 +301,7 @@ class Parser {
     }
     const auto meaning = at_end() ? std::nullopt : simple_escape(peek());
     if (!meaning) {
-      return unexpected("one of \"\\/bfnrtu after '\\'");
+      return unexpected(R"(one of "\/bfnrtu after '\')");
     }
     out += *meaning;
     ++at_;
@@ -296,8 +311,8 @@ class Parser {
   Result<std::uint32_t> hex4() {
     const auto token = text_.substr(at_, 4);
     std::uint32_t code = 0;
-    const char* const end = token.data() + token.size();
-    const auto [stop, error] = std::from_chars(token.data(), end, code, 16);
+    const char* const end = std::to_address(token.end());
+    const auto [stop, error] = std::from_chars(std::to_address(token.begin()), end, code, 16);
     if (token.size() != 4 || error != std::errc{} || stop != end) {
       return error_at(here(), "\\u needs four hexadecimal digits");
     }
@@ -429,7 +444,7 @@ std::optional<Source> place_of(const Error& error) {
   }
   const auto number = [](std::string_view digits) {
     std::size_t value = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    std::from_chars(std::to_address(digits.begin()), std::to_address(digits.end()), value);
     return value;
   };
   return Source{.offset = 0,

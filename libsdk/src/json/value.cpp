@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 namespace sphere::json {
 
+Value::Value() = default;
 Value::Value(std::int64_t value) : kind_{Kind::number}, text_{std::to_string(value)} {}
 Value::Value(std::uint64_t value) : kind_{Kind::number}, text_{std::to_string(value)} {}
 
@@ -28,7 +30,7 @@ std::optional<std::int64_t> Value::integer() const {
     return std::nullopt;
   }
   std::int64_t value = 0;
-  const char* const end = text_.data() + text_.size();
+  const char* const end = std::to_address(text_.end());
   const auto [stop, error] = std::from_chars(text_.data(), end, value);
   if (error != std::errc{} || stop != end) {
     return std::nullopt;
@@ -39,8 +41,8 @@ std::optional<std::int64_t> Value::integer() const {
 const std::string* Value::string() const { return kind_ == Kind::string ? &text_ : nullptr; }
 
 const Value* Value::find(std::string_view key) const {
-  const auto found = std::find_if(members_.begin(), members_.end(),
-                                  [&](const Member& member) { return member.key == key; });
+  const auto found =
+      std::ranges::find_if(members_, [&](const Member& member) { return member.key == key; });
   return found == members_.end() ? nullptr : &found->value;
 }
 
@@ -64,8 +66,8 @@ Value& Value::set(std::string key, Value value) {
   if (kind_ == Kind::null) {
     kind_ = Kind::object;
   }
-  const auto found = std::find_if(members_.begin(), members_.end(),
-                                  [&](const Member& member) { return member.key == key; });
+  const auto found =
+      std::ranges::find_if(members_, [&](const Member& member) { return member.key == key; });
   if (found != members_.end()) {
     found->value = std::move(value);
   } else {
@@ -93,7 +95,7 @@ bool operator==(const Value& a, const Value& b) {
     const Value* const other = b.find(member.key);
     return other != nullptr && *other == member.value;
   };
-  return a.items_ == b.items_ && std::all_of(a.members_.begin(), a.members_.end(), in_b);
+  return a.items_ == b.items_ && std::ranges::all_of(a.members_, in_b);
 }
 
 }  // namespace sphere::json

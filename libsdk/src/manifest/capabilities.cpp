@@ -79,7 +79,7 @@ void read_storage(Draft& draft, const KeyRule& rule, const Place& place, const j
                         suggestion(member.key, known));
   }
   if (value.find("SizeKB") == nullptr) {
-    draft.findings.error(kNoSize, place, fmt::format("\"{}\" has no \"SizeKB\"", rule.key),
+    draft.findings.error(kNoSize, place, fmt::format(R"("{}" has no "SizeKB")", rule.key),
                          fmt::format("write \"{}\": {}", rule.key, rule.example));
   }
 }
@@ -125,12 +125,12 @@ void read_power_controls(Draft& draft, const KeyRule& rule, const Place& place,
   for (std::size_t i = 0; i < value.items().size(); ++i) {
     const auto& item = value.items()[i];
     const auto* const text = item.string();
-    if (text == nullptr || std::find(known.begin(), known.end(), *text) == known.end()) {
+    if (text == nullptr || std::ranges::find(known, *text) == known.end()) {
       auto hint = text == nullptr ? std::string{} : suggestion(*text, known);
       draft.findings.error(
           kUnknown, place.item(i, item), fmt::format("{} is no power control", shown(item)),
           hint.empty() ? "write ForceReboot, ForcePowerDown or SetPowerProfile" : hint);
-    } else if (std::find(controls.begin(), controls.end(), *text) != controls.end()) {
+    } else if (std::ranges::find(controls, *text) != controls.end()) {
       draft.findings.error(rule.error, place.item(i, item),
                            fmt::format("{} stands twice in \"{}\"", quoted(*text), rule.key),
                            "remove one");
@@ -205,8 +205,8 @@ void warn_of_no_effect(Draft& draft, const Place& place, const json::Value& capa
   const auto rules = all_rules();
   const bool real_time = draft.manifest.type == ApplicationType::real_time;
   for (const auto& member : capabilities.members()) {
-    const auto rule = std::find_if(rules.begin(), rules.end(),
-                                   [&](const KeyRule& row) { return row.key == member.key; });
+    const auto rule =
+        std::ranges::find_if(rules, [&](const KeyRule& row) { return row.key == member.key; });
     if (rule == rules.end() || !is_requested(member.value) ||
         (real_time ? rule->real_time : rule->high_level)) {
       continue;
@@ -227,13 +227,15 @@ void warn_of_lone_flags(Draft& draft, const Place& place, const json::Value& cap
     std::string_view key, needs, rule;
   };
   constexpr std::array<Pair, 2> kPairs = {
-      {{"EnterpriseWifiConfig", "WifiConfig", "EnterpriseWifiConfigAlone"},
-       {"SoftwareUpdateDeferral", "SystemEventNotifications", "SoftwareUpdateDeferralAlone"}}};
+      {{.key = "EnterpriseWifiConfig", .needs = "WifiConfig", .rule = "EnterpriseWifiConfigAlone"},
+       {.key = "SoftwareUpdateDeferral",
+        .needs = "SystemEventNotifications",
+        .rule = "SoftwareUpdateDeferralAlone"}}};
   for (const auto& member : capabilities.members()) {
     for (const auto& pair : kPairs) {
       if (member.key == pair.key && requested(pair.key) && !requested(pair.needs)) {
         draft.findings.warn(pair.rule, place.member(member),
-                            fmt::format("\"{}\" is of no use without \"{}\"", pair.key, pair.needs),
+                            fmt::format(R"("{}" is of no use without "{}")", pair.key, pair.needs),
                             fmt::format("add \"{}\": true", pair.needs));
       }
     }

@@ -25,17 +25,17 @@ std::string_view blanks_before(std::string_view text, std::size_t at) {
 std::string added(std::string_view text, const json::Value& root, const Guid& id) {
   std::string result{text};
   if (root.members().empty()) {
-    result.insert(root.source().offset + 1, fmt::format("\"ComponentId\": \"{}\"", id.text()));
+    result.insert(root.source().offset + 1, fmt::format(R"("ComponentId": "{}")", id.text()));
     return result;
   }
-  const json::Member* neighbour = &root.members()[0];
+  const json::Member* neighbour = root.members().data();
   for (const auto& member : root.members()) {
     neighbour = member.key == "Name" ? &member : neighbour;
   }
   const auto key_end = end_of(neighbour->key_source);
   result.insert(
       end_of(neighbour->value.source()),
-      fmt::format(",{}\"ComponentId\"{}\"{}\"", blanks_before(text, neighbour->key_source.offset),
+      fmt::format(R"(,{}"ComponentId"{}"{}")", blanks_before(text, neighbour->key_source.offset),
                   text.substr(key_end, neighbour->value.source().offset - key_end), id.text()));
   return result;
 }

@@ -109,7 +109,7 @@ constexpr std::array<KeyRule, 4> kRules = {{
 bool is_label(const std::string& label) {
   constexpr std::size_t kMostBytes = 63;  // RFC 1035 section 2.3.4
   return !label.empty() && label.size() <= kMostBytes &&
-         std::all_of(label.begin(), label.end(), [](char letter) {
+         std::ranges::all_of(label, [](char letter) {
            return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
                   (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
          });
@@ -129,7 +129,7 @@ bool is_connection_target(std::string_view entry) {
     return entry.find('\0') == std::string_view::npos;
   }
   const auto labels = split(entry, '.');  // An IPv4 address is four labels of digits.
-  return std::all_of(labels.begin(), labels.end(), is_label);
+  return std::ranges::all_of(labels, is_label);
 }
 
 }  // namespace sphere::manifest

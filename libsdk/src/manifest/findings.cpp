@@ -22,10 +22,7 @@
 namespace sphere::manifest {
 namespace {
 
-struct ErrorName {
-  std::uint32_t id;
-  std::string_view name;
-};
+using ErrorName = std::pair<std::uint32_t, std::string_view>;
 
 // Azure/azure-sphere-tools, ParseDeviceLog/24.06/commonerror_yml/app_manifest_error.yml: numbers
 // and names, kept because devices and log readers use them. 12 and 52 to 55 are not in use.
@@ -104,9 +101,9 @@ std::string pointer_token(std::string_view key) {
 }  // namespace
 
 std::string_view error_name(std::uint32_t id) {
-  const auto* const found = std::find_if(kErrorNames.begin(), kErrorNames.end(),
-                                         [id](const ErrorName& row) { return row.id == id; });
-  return found == kErrorNames.end() ? std::string_view{} : found->name;
+  const auto* const found =
+      std::ranges::find_if(kErrorNames, [id](const ErrorName& row) { return row.first == id; });
+  return found == kErrorNames.end() ? std::string_view{} : found->second;
 }
 
 Place Place::member(const json::Member& member) const {
@@ -157,7 +154,7 @@ std::vector<Finding> Findings::take() {
   // but clang 19 calls what it uses in libstdc++ 12 deprecated.
   std::vector<std::size_t> order(list_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+  std::ranges::sort(order, [this](std::size_t a, std::size_t b) {
     return std::tuple{list_[a].line, list_[a].column, a} <
            std::tuple{list_[b].line, list_[b].column, b};
   });
@@ -206,7 +203,7 @@ std::string suggestion(std::string_view word, std::span<const std::string> known
   if (near.empty()) {
     return {};
   }
-  const auto index = std::find(lower.begin(), lower.end(), near[0]) - lower.begin();
+  const auto index = std::ranges::find(lower, near[0]) - lower.begin();
   return fmt::format("did you mean \"{}\"?", known[static_cast<std::size_t>(index)]);
 }
 

@@ -145,6 +145,19 @@ constexpr std::array<KeyRule, 8> kRules = {{
 
 std::span<const KeyRule> peripheral_rules() { return kRules; }
 
+namespace {
+
+// What PinMap knows an entry by; "" for a "$NAME" and for what is no peripheral.
+std::string pin_text(std::string_view key, const json::Value& item) {
+  if (key == "Gpio" && item.kind() == json::Kind::number) {
+    return item.number_text();
+  }
+  const auto* const text = item.string();
+  return text != nullptr && is_known_peripheral(key, *text) ? *text : "";
+}
+
+}  // namespace
+
 void check_pins(Draft& draft, const Place& place, const json::Value& capabilities) {
   constexpr std::uint32_t kSamePin = 35;
   PinMap pins;
@@ -152,10 +165,7 @@ void check_pins(Draft& draft, const Place& place, const json::Value& capabilitie
     const auto list = place.member(member);
     for (std::size_t i = 0; i < member.value.items().size(); ++i) {
       const auto& item = member.value.items()[i];
-      const bool is_pin = member.key == "Gpio" && item.kind() == json::Kind::number;
-      const bool is_block =
-          item.string() != nullptr && is_known_peripheral(member.key, *item.string());
-      const auto& text = is_pin ? item.number_text() : (is_block ? *item.string() : std::string{});
+      const auto text = pin_text(member.key, item);
       if (const auto owner = pins.claim(member.key, text)) {
         draft.findings.error(
             kSamePin, list.item(i, item),

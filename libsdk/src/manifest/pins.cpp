@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,20 +25,23 @@ struct PinRange {
 // MT3620 hardware: the pins of each peripheral block. The last pin of an ISU is the second chip
 // select: it stays free unless the ISU is an SPI master. Public samples for the Seeed MDB use ISU0
 // as a UART beside a button on GPIO 30.
-constexpr std::array<PinRange, 9> kBlocks = {{{"ISU0", 26, 30},
-                                              {"ISU1", 31, 35},
-                                              {"ISU2", 36, 40},
-                                              {"ISU3", 66, 70},
-                                              {"ISU4", 71, 75},
-                                              {"PWM-CONTROLLER-0", 0, 3},
-                                              {"PWM-CONTROLLER-1", 4, 7},
-                                              {"PWM-CONTROLLER-2", 8, 11},
-                                              {"ADC-CONTROLLER-0", 41, 48}}};
+constexpr std::array<PinRange, 9> kBlocks = {
+    {{.name = "ISU0", .first = 26, .last = 30},
+     {.name = "ISU1", .first = 31, .last = 35},
+     {.name = "ISU2", .first = 36, .last = 40},
+     {.name = "ISU3", .first = 66, .last = 70},
+     {.name = "ISU4", .first = 71, .last = 75},
+     {.name = "PWM-CONTROLLER-0", .first = 0, .last = 3},
+     {.name = "PWM-CONTROLLER-1", .first = 4, .last = 7},
+     {.name = "PWM-CONTROLLER-2", .first = 8, .last = 11},
+     {.name = "ADC-CONTROLLER-0", .first = 41, .last = 48}}};
 
 constexpr std::string_view kIsu = "ISU";
 
-constexpr std::array<PinRange, 4> kUsable = {
-    {{"", 0, 23}, {"", 26, 48}, {"", 56, 75}, {"", 80, 80}}};
+constexpr std::array<PinRange, 4> kUsable = {{{.name = "", .first = 0, .last = 23},
+                                              {.name = "", .first = 26, .last = 48},
+                                              {.name = "", .first = 56, .last = 75},
+                                              {.name = "", .first = 80, .last = 80}}};
 
 // What the names under `key` begin with; "" for a key without blocks of pins.
 std::string_view family_of(std::string_view key) {
@@ -53,14 +57,15 @@ std::string_view family_of(std::string_view key) {
 std::optional<PinRange> pins_of(std::string_view key, std::string_view value) {
   if (key == "Gpio") {
     std::int64_t pin = 0;
-    const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), pin);
-    if (error != std::errc{} || stop != value.data() + value.size()) {
+    const char* const end = std::to_address(value.end());
+    const auto [stop, error] = std::from_chars(std::to_address(value.begin()), end, pin);
+    if (error != std::errc{} || stop != end) {
       return std::nullopt;
     }
     return PinRange{.name = value, .first = pin, .last = pin};
   }
-  const auto* const found = std::find_if(
-      kBlocks.begin(), kBlocks.end(), [&](const PinRange& block) { return block.name == value; });
+  const auto* const found =
+      std::ranges::find_if(kBlocks, [&](const PinRange& block) { return block.name == value; });
   if (found == kBlocks.end()) {
     return std::nullopt;
   }
@@ -90,9 +95,8 @@ std::optional<std::string> PinMap::claim(std::string_view key, std::string_view 
 }
 
 bool is_usable_pin(std::int64_t pin) {
-  return std::any_of(kUsable.begin(), kUsable.end(), [pin](const PinRange& range) {
-    return pin >= range.first && pin <= range.last;
-  });
+  return std::ranges::any_of(
+      kUsable, [pin](const PinRange& range) { return pin >= range.first && pin <= range.last; });
 }
 
 bool is_known_peripheral(std::string_view key, std::string_view value) {

@@ -186,7 +186,7 @@ const json::Value* first_name(const json::Value& root) {
   }
   for (const auto& entry : capabilities->members()) {
     const auto& items = entry.value.items();
-    const auto found = std::find_if(items.begin(), items.end(), is_name);
+    const auto found = std::ranges::find_if(items, is_name);
     if (contains(kResolved, entry.key) && found != items.end()) {
       return &*found;
     }

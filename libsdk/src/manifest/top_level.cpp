@@ -58,7 +58,7 @@ void read_component_id(Draft& draft, const KeyRule& rule, const Place& place,
 
 // What makes a path unusable as an entry point; "" when nothing does.
 std::string_view path_fault(std::string_view path) {
-  const bool has_control = std::any_of(path.begin(), path.end(), [](char letter) {
+  const bool has_control = std::ranges::any_of(path, [](char letter) {
     return static_cast<unsigned char>(letter) < 0x20 || letter == '\x7f';
   });
   if (has_control) {
@@ -72,7 +72,7 @@ std::string_view path_fault(std::string_view path) {
       return "has an empty component";
     }
     if (part == "." || part == "..") {
-      return "has a component that is \".\" or \"..\"";
+      return R"(has a component that is "." or "..")";
     }
   }
   return {};
@@ -100,7 +100,7 @@ void read_entry_point(Draft& draft, const KeyRule& rule, const Place& place,
   }
   if (!rooted) {
     draft.findings.warn("EntryPointWithoutSlash", place,
-                        fmt::format("\"EntryPoint\" is {}, taken as \"/{}\"", quoted(*text),
+                        fmt::format(R"("EntryPoint" is {}, taken as "/{}")", quoted(*text),
                                     escape_control(cut_utf8(path, 64))),
                         "begin the path with '/'");
   }
@@ -143,7 +143,7 @@ void read_type(Draft& draft, const KeyRule& rule, const Place& place, const json
   const std::array<std::string, 2> known = {"Default", "RealTimeCapable"};
   auto hint = suggestion(*text, known);
   if (hint.empty()) {
-    hint = "write \"Default\" for a high-level app, \"RealTimeCapable\" for a real-time app";
+    hint = R"(write "Default" for a high-level app, "RealTimeCapable" for a real-time app)";
   }
   draft.findings.error(kBadAppType, place,
                        fmt::format("\"ApplicationType\" {} is not known", quoted(*text)), hint);

@@ -95,8 +95,8 @@ std::string line_of(const Finding& finding, std::string_view file) {
 }  // namespace
 
 bool Validation::has_errors() const {
-  return std::any_of(findings.begin(), findings.end(),
-                     [](const Finding& finding) { return finding.severity == Severity::error; });
+  return std::ranges::any_of(
+      findings, [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
 Validation validate(std::string_view text, Reader reader) {
@@ -120,9 +120,8 @@ void read_members(Draft& draft, std::span<const KeyRule> rules, const Place& pla
                   const json::Value& object,
                   void (*unknown)(Draft& draft, const Place& place, const json::Member& member)) {
   for (const auto& member : object.members()) {
-    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const KeyRule& candidate) {
-      return candidate.key == member.key;
-    });
+    const auto rule = std::ranges::find_if(
+        rules, [&](const KeyRule& candidate) { return candidate.key == member.key; });
     if (rule == rules.end()) {
       unknown(draft, place.member(member), member);
     } else {

@@ -87,7 +87,6 @@ struct Member {
 };
 
 // Here, because they need the complete Member.
-inline Value::Value() = default;
 inline Value::Value(std::nullptr_t) {}
 inline Value::Value(bool value) : kind_{Kind::boolean}, boolean_{value} {}
 inline Value::Value(int value) : Value{static_cast<std::int64_t>(value)} {}
