@@ -18,6 +18,7 @@ namespace {
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` is the size information.
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end) {
     return std::nullopt;
@@ -37,7 +38,7 @@ std::optional<std::size_t> processors_of(std::string_view cpu_max) {
   if (!quota || !period || *period == 0) {
     return std::nullopt;  // "max", or not as documented: no limit that we know.
   }
-  return static_cast<std::size_t>(*quota / *period + (*quota % *period != 0 ? 1 : 0));
+  return static_cast<std::size_t>((*quota / *period) + (*quota % *period != 0 ? 1 : 0));
 }
 
 // The group's path in the unified hierarchy: the line "0::/path".

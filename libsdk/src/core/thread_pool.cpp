@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include <tl/expected.hpp>
+
 #include "libsdk/src/core/cpu_quota.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -129,7 +131,7 @@ void ThreadPool::Shared::start_threads(std::size_t count) {
     while (threads.size() < count) {
       threads.emplace_back([this, worker = threads.size() + 1] { serve(worker); });
     }
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): this is the handling.
     // The system grants no more threads; those there are do the work.
   }
 }

@@ -4,15 +4,16 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <fcntl.h>
 #include <filesystem>
 #include <span>
-#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"

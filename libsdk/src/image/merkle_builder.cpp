@@ -6,7 +6,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "libsdk/src/image/merkle_levels.h"
@@ -80,16 +79,29 @@ Result<void> hash_wave(const MerkleBuild& build, GroupHasher& hasher, std::uint6
   return {};
 }
 
+// The first group of a body can wait only as long as its wave.
+Result<void> check_wave(const MerkleBuild& build, std::uint64_t groups) {
+  if (build.first_run_last && groups > kGroupsPerWave) {
+    return fail(Errc::too_large, "a body whose first block is hashed last holds at most 512 MiB",
+                {.reason = "package.too-large",
+                 .value = std::to_string(build.shape.data_blocks()) + " blocks of 4096 bytes"});
+  }
+  return {};
+}
+
+Result<void> add_all(MerkleLevels& levels, std::size_t level, std::span<const MerkleHash> hashes) {
+  for (const MerkleHash& hash : hashes) {
+    SPHERE_TRY(levels.add(level, hash));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<MerkleHash> build_merkle_tree(const MerkleBuild& build, const BlockSource& body) {
   const std::uint64_t data_blocks = build.shape.data_blocks();
   const std::uint64_t groups = (data_blocks + kHashesPerBlock - 1) / kHashesPerBlock;
-  if (build.first_run_last && groups > kGroupsPerWave) {
-    return fail(Errc::too_large, "a body whose first block is hashed last holds at most 512 MiB",
-                {.reason = "package.too-large",
-                 .value = std::to_string(data_blocks) + " blocks of 4096 bytes"});
-  }
+  SPHERE_TRY(check_wave(build, groups));
   GroupHasher hasher{build, body};
   MerkleLevels levels{build.engine, build.salt, build.sink};
   const std::size_t level = data_blocks == 1 ? 0 : 1;
@@ -98,9 +110,7 @@ Result<MerkleHash> build_merkle_tree(const MerkleBuild& build, const BlockSource
     hashes.resize(
         static_cast<std::size_t>(std::min<std::uint64_t>(kGroupsPerWave, groups - first)));
     SPHERE_TRY(hash_wave(build, hasher, first, hashes));
-    for (const MerkleHash& hash : hashes) {
-      SPHERE_TRY(levels.add(level, hash));
-    }
+    SPHERE_TRY(add_all(levels, level, hashes));
   }
   return levels.finish();
 }
@@ -131,7 +141,7 @@ Result<void> MerkleStream::update(std::span<const std::byte> bytes) {
 }
 
 Result<void> MerkleStream::add_whole_blocks(std::span<const std::byte> blocks) {
-  std::array<MerkleHash, kRunBlocks> hashes;
+  std::array<MerkleHash, kRunBlocks> hashes = {};
   while (!blocks.empty()) {
     const std::size_t count = std::min(kRunBlocks, blocks.size() / kMerkleBlockSize);
     const auto leaves = std::span{hashes}.first(count);

@@ -36,7 +36,7 @@ Result<void> MerkleLevels::add(std::size_t level, MerkleHash hash) {
       levels_.resize(level + 1);
     }
     Level& here = levels_[level];
-    here.hashes[here.open] = hash;
+    std::span{here.hashes}[here.open] = hash;
     ++here.open;
     if (here.open < kHashesPerBlock) {
       return {};
@@ -48,12 +48,10 @@ Result<void> MerkleLevels::add(std::size_t level, MerkleHash hash) {
 
 Result<MerkleHash> MerkleLevels::finish() {
   for (std::size_t level = 0; level < levels_.size(); ++level) {
-    const Level& here = levels_[level];
-    const bool is_top = level + 1 == levels_.size();
-    if (is_top && here.closed == 0 && here.open == 1) {
-      return here.hashes[0];
+    if (level + 1 == levels_.size() && levels_[level].is_one_hash()) {
+      return levels_[level].hashes[0];
     }
-    if (here.open > 0) {
+    if (levels_[level].open > 0) {
       SPHERE_TRY_ASSIGN(const MerkleHash hash, close(level));
       SPHERE_TRY(add(level + 1, hash));
     }

@@ -42,6 +42,7 @@ class MerkleLevels {
     std::array<MerkleHash, kHashesPerBlock> hashes = {};
     std::size_t open = 0;      // Hashes in the open block.
     std::uint64_t closed = 0;  // Blocks before it.
+    [[nodiscard]] bool is_one_hash() const { return closed == 0 && open == 1; }
   };
   Result<MerkleHash> close(std::size_t level);
 

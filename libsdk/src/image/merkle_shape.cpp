@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a tree's blocks lie, its salt, and the places that take them.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +10,8 @@
 #include <string_view>
 #include <unistd.h>
 #include <utility>
+
+#include <tl/expected.hpp>
 
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"

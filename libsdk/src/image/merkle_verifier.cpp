@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/image/merkle_levels.h"
 #include "sphere/core/result.h"
@@ -20,7 +21,8 @@
 namespace sphere::image {
 namespace {
 
-tl::unexpected<Error> mismatch(std::string what, std::string_view where, std::uint64_t offset) {
+tl::unexpected<Error> mismatch(const std::string& what, std::string_view where,
+                               std::uint64_t offset) {
   return fail(Errc::unverified, what + " does not match the signed hash tree",
               {.reason = "package.untrusted",
                .value = fmt::format("offset {} of the {}", offset, where),
@@ -31,7 +33,7 @@ tl::unexpected<Error> mismatch(std::string what, std::string_view where, std::ui
 std::size_t used_hashes(const MerkleShape& shape, std::size_t level, std::uint64_t index) {
   const std::uint64_t below = level == 0 ? shape.data_blocks() : shape.level_blocks(level - 1);
   return static_cast<std::size_t>(
-      std::min<std::uint64_t>(kHashesPerBlock, below - index * kHashesPerBlock));
+      std::min<std::uint64_t>(kHashesPerBlock, below - (index * kHashesPerBlock)));
 }
 
 // What one thread needs to check groups of blocks.
@@ -67,7 +69,7 @@ Result<void> MerkleVerifier::verify(std::uint64_t first, std::span<const std::by
                             blocks.size(), first, data_blocks));
   }
   while (!blocks.empty()) {
-    const auto in_group = static_cast<std::size_t>(kHashesPerBlock - first % kHashesPerBlock);
+    const auto in_group = static_cast<std::size_t>(kHashesPerBlock - (first % kHashesPerBlock));
     const std::size_t taken = std::min(in_group, blocks.size() / kMerkleBlockSize);
     SPHERE_TRY(verify_run(first, blocks.first(taken * kMerkleBlockSize)));
     blocks = blocks.subspan(taken * kMerkleBlockSize);
@@ -78,7 +80,7 @@ Result<void> MerkleVerifier::verify(std::uint64_t first, std::span<const std::by
 
 // Up to 128 blocks whose leaves lie in one hash block.
 Result<void> MerkleVerifier::verify_run(std::uint64_t first, std::span<const std::byte> blocks) {
-  std::array<MerkleHash, kHashesPerBlock> computed;
+  std::array<MerkleHash, kHashesPerBlock> computed = {};
   const auto hashes = std::span{computed}.first(blocks.size() / kMerkleBlockSize);
   SPHERE_TRY_ASSIGN(const auto expected, prove_leaves(first / kHashesPerBlock));
   engine_->hash_leaves(tree_->salt, blocks, hashes);
@@ -114,7 +116,7 @@ Result<void> MerkleVerifier::prove(std::size_t level, std::uint64_t index,
     return {};
   }
   proven.index = UINT64_MAX;  // Until it is proven.
-  std::array<std::byte, kMerkleBlockSize> buffer;
+  std::array<std::byte, kMerkleBlockSize> buffer = {};
   const std::uint64_t offset = tree_->shape.offset(level, index);
   SPHERE_TRY_ASSIGN(const auto block, hash_area_->read(offset, buffer));
   if (hash_block(*engine_, tree_->salt, block) != expected) {
@@ -136,6 +138,7 @@ Result<void> verify_merkle_tree(const MerkleCheck& check, const BlockSource& bod
   const std::uint64_t data_blocks = check.tree.shape.data_blocks();
   const std::uint64_t groups = (data_blocks + kHashesPerBlock - 1) / kHashesPerBlock;
   std::vector<Worker> workers;
+  workers.reserve(check.pool.size());
   for (std::size_t i = 0; i < check.pool.size(); ++i) {
     workers.push_back({MerkleVerifier{check.engine, check.tree, check.hash_area}, {}});
   }

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 
@@ -23,21 +24,21 @@ struct Field {
 };
 
 // In rising order; a field reaches to the next one.
-constexpr auto kFields = std::to_array<Field>({{0, "signature"},
-                                               {8, "version"},
-                                               {12, "hash type"},
-                                               {16, "UUID"},
-                                               {32, "algorithm"},
-                                               {64, "data block size"},
-                                               {68, "hash block size"},
-                                               {72, "number of data blocks"},
-                                               {80, "salt length"},
-                                               {82, "padding"},
-                                               {88, "salt"},
-                                               {120, "padding"}});
+constexpr auto kFields = std::to_array<Field>({{.offset = 0, .name = "signature"},
+                                               {.offset = 8, .name = "version"},
+                                               {.offset = 12, .name = "hash type"},
+                                               {.offset = 16, .name = "UUID"},
+                                               {.offset = 32, .name = "algorithm"},
+                                               {.offset = 64, .name = "data block size"},
+                                               {.offset = 68, .name = "hash block size"},
+                                               {.offset = 72, .name = "number of data blocks"},
+                                               {.offset = 80, .name = "salt length"},
+                                               {.offset = 82, .name = "padding"},
+                                               {.offset = 88, .name = "salt"},
+                                               {.offset = 120, .name = "padding"}});
 
 std::string_view field_at(std::size_t offset) {
-  const auto next = std::ranges::upper_bound(kFields, offset, {}, &Field::offset);
+  const auto* const next = std::ranges::upper_bound(kFields, offset, {}, &Field::offset);
   return std::prev(next)->name;
 }
 
@@ -82,7 +83,7 @@ Result<void> check_verity_superblock(std::span<const std::byte, kMerkleBlockSize
               {.reason = "package.corrupt",
                .value = fmt::format("byte {} is {:#04x}, not {:#04x}", offset,
                                     std::to_integer<unsigned>(block[offset]),
-                                    std::to_integer<unsigned>(expected[offset])),
+                                    std::to_integer<unsigned>(std::span{expected}[offset])),
                .next = "get the package again"});
 }
 

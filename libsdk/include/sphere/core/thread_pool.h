@@ -31,6 +31,8 @@ class ThreadPool {
   explicit ThreadPool(std::size_t size = available_threads());
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
+  ThreadPool(ThreadPool&&) = delete;
+  ThreadPool& operator=(ThreadPool&&) = delete;
   ~ThreadPool();
 
   // At least 1. Fewer threads run if the system grants no more.

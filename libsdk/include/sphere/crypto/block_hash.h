@@ -27,6 +27,8 @@ class MessageStream {
   MessageStream() = default;
   MessageStream(const MessageStream&) = delete;
   MessageStream& operator=(const MessageStream&) = delete;
+  MessageStream(MessageStream&&) = delete;
+  MessageStream& operator=(MessageStream&&) = delete;
   virtual ~MessageStream() = default;
 
   // The next piece; empty at the end. Every piece but the last holds a multiple of 64 bytes, and

@@ -3,9 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <span>
-#include <sys/types.h>
 
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
@@ -18,6 +18,8 @@ class BlockSource {
   BlockSource() = default;
   BlockSource(const BlockSource&) = delete;
   BlockSource& operator=(const BlockSource&) = delete;
+  BlockSource(BlockSource&&) = delete;
+  BlockSource& operator=(BlockSource&&) = delete;
   virtual ~BlockSource() = default;
 
   // The bytes at `offset`, exactly as many as `buffer` holds: in `buffer`, or where they lie
@@ -44,6 +46,9 @@ class FileBlocks final : public BlockSource {
   [[nodiscard]] static Result<FileBlocks> open(const std::filesystem::path& path,
                                                std::uint64_t start = 0);
   FileBlocks(FileBlocks&& other) noexcept;
+  FileBlocks& operator=(FileBlocks&&) = delete;
+  FileBlocks(const FileBlocks&) = delete;
+  FileBlocks& operator=(const FileBlocks&) = delete;
   ~FileBlocks() override = default;
 
   // From open(); 0 for a device.

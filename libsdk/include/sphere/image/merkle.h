@@ -79,6 +79,8 @@ class MerkleSink {
   MerkleSink() = default;
   MerkleSink(const MerkleSink&) = delete;
   MerkleSink& operator=(const MerkleSink&) = delete;
+  MerkleSink(MerkleSink&&) = delete;
+  MerkleSink& operator=(MerkleSink&&) = delete;
   virtual ~MerkleSink() = default;
   [[nodiscard]] virtual Result<void> write(std::size_t level, std::uint64_t index,
                                            std::span<const std::byte> block) = 0;
@@ -112,6 +114,8 @@ class FileHashArea final : public MerkleSink {
   int descriptor_;
   std::uint64_t start_;
 };
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-const-or-ref-data-members): arguments of one call, not kept.
 
 // What building a tree takes. The references must outlive the call.
 struct MerkleBuild {
@@ -206,6 +210,8 @@ struct MerkleCheck {
   const MerkleTree& tree;
   const BlockSource& hash_area;
 };
+
+// NOLINTEND(cppcoreguidelines-avoid-const-or-ref-data-members)
 
 // Proves every block of the body. Errors: as MerkleVerifier::verify(), and those of `body`; the one
 // at the lowest place is reported.

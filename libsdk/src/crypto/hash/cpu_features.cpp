@@ -31,8 +31,10 @@ std::uint64_t saved_register_sets() {
   if ((cpuid(1).ecx & kOsXsave) == 0) {
     return 0;
   }
+  // NOLINTBEGIN(misc-const-correctness): the instruction writes them.
   std::uint32_t low = 0;
   std::uint32_t high = 0;
+  // NOLINTEND(misc-const-correctness)
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (std::uint64_t{high} << 32) | low;
 }

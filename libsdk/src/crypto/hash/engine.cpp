@@ -4,12 +4,12 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/evp_sha256.h"
@@ -82,7 +82,7 @@ void hash_leaf_group(const HashBackend& row, const LeafSalt& salt,
                      std::span<const std::byte> blocks, std::span<Sha256Digest> digests) {
   constexpr std::size_t kHalf = kHashBlockSize / 2;
   constexpr std::size_t kWholeBlocks = kLeafBlockSize / kHashBlockSize - 1;
-  static_assert(std::tuple_size_v<LeafSalt> == kHalf);
+  static_assert(sizeof(LeafSalt) == kHalf);
   std::array<HashLane, kMaxLanes> lanes;
   std::array<HashLane*, kMaxLanes> pointers = {};
   std::array<Padding, kMaxLanes> edges;
@@ -122,6 +122,7 @@ Result<HashEngine> HashEngine::create(std::string_view forced) {
 }
 
 Result<HashEngine> HashEngine::from_environment() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread of ours changes the environment.
   const char* forced = std::getenv("SPHERE_HASH_BACKEND");
   return create(forced == nullptr ? "" : forced);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libsdk/src/crypto/hash/evp_sha256.h"
 
+#include <cstddef>
 #include <cstdlib>
 #include <span>
 

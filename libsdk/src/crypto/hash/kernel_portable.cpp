@@ -43,8 +43,14 @@ std::array<std::uint32_t, 64> message_schedule(const std::byte* block) {
 
 void compress_block(std::uint32_t* state, const std::byte* block) {
   const auto w = message_schedule(block);
-  std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-  std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+  std::uint32_t a = state[0];
+  std::uint32_t b = state[1];
+  std::uint32_t c = state[2];
+  std::uint32_t d = state[3];
+  std::uint32_t e = state[4];
+  std::uint32_t f = state[5];
+  std::uint32_t g = state[6];
+  std::uint32_t h = state[7];
   for (std::size_t t = 0; t < 64; ++t) {
     const std::uint32_t choose = (e & f) ^ (~e & g);
     const std::uint32_t majority = (a & b) ^ (a & c) ^ (b & c);

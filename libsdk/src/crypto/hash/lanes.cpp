@@ -9,7 +9,6 @@
 #include <span>
 
 #include "libsdk/src/crypto/hash/backend.h"
-#include "libsdk/src/crypto/hash/constants.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/crypto/digest.h"

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "libsdk/src/crypto/hash/backend.h"
@@ -41,6 +40,8 @@ class StreamFeeder {
   StreamFeeder() = default;
   StreamFeeder(const StreamFeeder&) = delete;  // The lane points into the padding.
   StreamFeeder& operator=(const StreamFeeder&) = delete;
+  StreamFeeder(StreamFeeder&&) = delete;
+  StreamFeeder& operator=(StreamFeeder&&) = delete;
   ~StreamFeeder() = default;
 
   // Begins with a new stream.

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include <tl/expected.hpp>
+
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/constants.h"
 #include "libsdk/src/crypto/hash/lanes.h"
@@ -25,7 +27,7 @@ constexpr std::string_view kMagic{"sha256\0", 7};
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint64_t kLengthLimit = std::uint64_t{1} << 61U;  // SHA-256 counts bits in 64 bits.
 
-tl::unexpected<Error> damaged(std::string what) {
+tl::unexpected<Error> damaged(const std::string& what) {
   return fail(Errc::corrupt, "saved hash state: " + what,
               {.next = "hash the bytes again from the start"});
 }

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <tl/expected.hpp>
+
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/evp_sha256.h"
 #include "libsdk/src/crypto/hash/lanes.h"
@@ -83,6 +85,20 @@ bool fill(Seat& seat, Queue& queue) {
   }
 }
 
+// Fills the seats and lists the lanes of the taken ones. Returns by how many blocks all of them can
+// go on: what the shortest run allows, 0 when no message is left.
+std::size_t fill_all(std::span<Seat> seats, Queue& queue, std::vector<HashLane*>& lanes) {
+  lanes.clear();
+  std::size_t blocks = SIZE_MAX;
+  for (Seat& seat : seats) {
+    if (fill(seat, queue)) {
+      lanes.push_back(&seat.feeder.lane());
+      blocks = std::min(blocks, seat.feeder.blocks());
+    }
+  }
+  return lanes.empty() ? 0 : blocks;
+}
+
 Result<Sha256Digest> hash_by_evp(EvpSha256::Context& context, MessageStream& stream) {
   context.start();
   while (true) {
@@ -91,6 +107,13 @@ Result<Sha256Digest> hash_by_evp(EvpSha256::Context& context, MessageStream& str
       return context.finish();
     }
     context.update(piece);
+  }
+}
+
+void hash_all_by_evp(EvpSha256::Context context, Queue& queue) {
+  while (!queue.is_empty()) {
+    const std::size_t index = queue.take();
+    queue.finish(index, hash_by_evp(context, queue.stream(index)));
   }
 }
 
@@ -111,29 +134,13 @@ class MemoryStream final : public MessageStream {
 std::vector<Result<Sha256Digest>> HashEngine::hash_streams(
     std::span<MessageStream* const> streams) const {
   Queue queue{streams};
-  const HashBackend& widest = choose(streams.size());
-  if (widest.compress == nullptr) {
-    auto context = evp_->context();
-    while (!queue.is_empty()) {
-      const std::size_t index = queue.take();
-      queue.finish(index, hash_by_evp(context, queue.stream(index)));
-    }
+  if (choose(streams.size()).compress == nullptr) {
+    hash_all_by_evp(evp_->context(), queue);
     return std::move(queue).results();
   }
   std::vector<Seat> seats(std::min(kMaxLanes, streams.size()));
   std::vector<HashLane*> lanes;
-  while (true) {
-    lanes.clear();
-    std::size_t blocks = SIZE_MAX;  // All lanes go on by as much as the shortest run allows.
-    for (Seat& seat : seats) {
-      if (fill(seat, queue)) {
-        lanes.push_back(&seat.feeder.lane());
-        blocks = std::min(blocks, seat.feeder.blocks());
-      }
-    }
-    if (lanes.empty()) {
-      return std::move(queue).results();
-    }
+  while (const std::size_t blocks = fill_all(seats, queue, lanes)) {
     compress(lanes, blocks);
     for (Seat& seat : seats) {
       if (seat.taken) {
@@ -141,6 +148,7 @@ std::vector<Result<Sha256Digest>> HashEngine::hash_streams(
       }
     }
   }
+  return std::move(queue).results();
 }
 
 void HashEngine::hash_messages(std::span<const std::span<const std::byte>> messages,
