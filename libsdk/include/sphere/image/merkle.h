@@ -130,7 +130,8 @@ struct MerkleBuild {
 };
 
 // Reads the body once, each byte in one read of up to 256 KiB, and returns the root hash. Below
-// 2 MiB no thread is started. Memory: 256 KiB for each thread, and 36 KiB, whatever the size.
+// 2 MiB no thread is started. Memory: 256 KiB for each thread and less than 64 KiB besides,
+// whatever the size.
 //
 // A packer's `body` may write what it reads to its place in the output: then packing is one pass.
 //
