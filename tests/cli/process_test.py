@@ -106,6 +106,23 @@ class Process(unittest.TestCase):
         self.assertIn("...", shown)
         self.assertLessEqual(max(len(line) for line in shown.splitlines()), 60)
 
+    def test_a_question_is_asked_where_somebody_can_answer(self):
+        command = ("board", "delete", "demo")
+        subprocess.run([SPHERE, "board", "create", "demo", "-o", "none"], env=self.variables, check=True)
+        board = self.home / ".local/state/sphere/boards/demo"
+        status, shown = self.on_terminal(*command, answer=b"n\n")
+        self.assertIn("demo", shown)
+        self.assertIn("[y/N]", shown)
+        self.assertNotEqual(status, 0)
+        self.assertTrue(board.is_dir())
+        done = subprocess.run([SPHERE, *command, "-o", "json"], env=self.variables, capture_output=True, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"usage.confirmation-needed", done.stdout)
+        self.assertTrue(board.is_dir())
+        status, shown = self.on_terminal(*command, answer=b"y\n")
+        self.assertEqual(status, 0, shown)
+        self.assertFalse(board.exists())
+
     def test_signals_end_the_program_and_its_children(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             with self.subTest(signal=number):

@@ -4,7 +4,8 @@
 
 A transcript is a text file:
 
-    # A comment. "# needs: <program or path>" skips the file when it is missing.
+    # A comment, at the start or after a blank line. "# needs: <program or path>" skips the file
+    # when it is missing.
     $ sphere show-sdk-version --output table
     SDK version: 26.11.0
     ! warn: a line of standard error
@@ -39,12 +40,15 @@ class Step:
 
 def read_steps(text):
     steps, needs = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    comments = set()  # Numbers of their lines: a comment begins the file or follows a blank line.
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") and (number == 1 or not lines[number - 2] or number - 1 in comments):
+            comments.add(number)
+    for number, line in enumerate(lines, 1):
         if match := re.fullmatch(r"# needs: (.+)", line):
             needs.append(match[1])
-        elif line.startswith("#") and not steps:
-            continue
-        elif line.startswith("# "):
+        elif number in comments:
             continue
         elif line.startswith("$ "):
             steps.append(Step(number, line[2:]))
