@@ -57,7 +57,12 @@ Result<void> check_manifest(const image::Package& package, const std::string& fi
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
   auto package = image::parse_package(bytes);
   if (!package) {
-    return tl::make_unexpected(std::move(package).error().while_doing(file));
+    Error error = std::move(package).error().while_doing(file);
+    const std::string_view reason = error.hint().reason;
+    return tl::make_unexpected(std::move(error).with_hint(
+        {.reason = reason.empty() ? "package.corrupt" : reason,
+         .value = file,
+         .next = "look into it: sphere image-package show " + file}));
   }
   if (package->metadata.identity.image_type == image::kApplication &&
       !package->metadata.compressed) {
@@ -125,7 +130,15 @@ Result<std::vector<InstalledApp>> installed_apps(DeviceSession& session) {
 Result<Deployed> deploy_package(Context& context, DeviceSession& session,
                                 const std::filesystem::path& file, bool manual_start) {
   context.reporter.step("Checking " + file.string());
-  SPHERE_TRY_ASSIGN(const std::vector<std::byte> bytes, read_file(file, kPackageLimit));
+  auto read = read_file(file, kPackageLimit);
+  if (!read) {
+    const std::string_view reason = read.error().hint().reason;
+    return tl::make_unexpected(std::move(read).error().with_hint(
+        {.reason = reason.empty() ? "local.file-unreadable" : reason,
+         .value = file.string(),
+         .next = "make the package: sphere project build"}));
+  }
+  const std::vector<std::byte> bytes = *std::move(read);
   SPHERE_TRY_ASSIGN(const Checked checked, check_package(bytes, file.string()));
   SPHERE_TRY(check_size(session, bytes.size(), file.string()));
   context.reporter.step("Sending " + checked.name);
