@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/context.h"
 #include "cli/net/connection.h"
@@ -59,10 +60,10 @@ Result<Checked> check_package(std::span<const std::byte> bytes, const std::strin
   if (!package) {
     Error error = std::move(package).error().while_doing(file);
     const std::string_view reason = error.hint().reason;
-    return tl::make_unexpected(std::move(error).with_hint(
-        {.reason = reason.empty() ? "package.corrupt" : reason,
-         .value = file,
-         .next = "look into it: sphere image-package show " + file}));
+    return tl::make_unexpected(
+        std::move(error).with_hint({.reason = reason.empty() ? "package.corrupt" : reason,
+                                    .value = file,
+                                    .next = "look into it: sphere image-package show " + file}));
   }
   if (package->metadata.identity.image_type == image::kApplication &&
       !package->metadata.compressed) {

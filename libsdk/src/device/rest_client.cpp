@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/device/line_splitter.h"
 #include "libsdk/src/device/refusal.h"

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/device/board_maker.h"
 #include "libsdk/src/device/board_process.h"

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/result.h"
 #include "sphere/json/value.h"
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -10,6 +9,8 @@
 #include <utility>
 
 #include <curl/curl.h>
+#include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -63,8 +64,10 @@ std::optional<UrlParts> split_url(std::string_view url) {
   const std::size_t bracket = authority.find(']');
   const std::size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
   parts.host = authority.substr(0, colon);
-  parts.port = colon == std::string_view::npos ? parts.scheme == "https" ? "443" : "80"
-                                               : authority.substr(colon + 1);
+  parts.port = parts.scheme == "https" ? "443" : "80";
+  if (colon != std::string_view::npos) {
+    parts.port = authority.substr(colon + 1);
+  }
   const bool known = parts.scheme == "https" || parts.scheme == "http";
   const bool clean = !parts.host.empty() &&
                      parts.host.find_first_of("/?#@ ") == std::string::npos &&
@@ -74,8 +77,8 @@ std::optional<UrlParts> split_url(std::string_view url) {
 
 // One request on its way.
 struct Transfer {
-  const ClientRequest* request;
-  CURL* handle;
+  const ClientRequest* request = nullptr;
+  CURL* handle = nullptr;
   ClientResponse response = {};
   bool too_large = false;
   bool sink_ended = false;
@@ -204,7 +207,7 @@ List CurlClient::make_headers(const ClientRequest& request) const {
     add("Host: " + url_.host);
   }
   for (const auto& [name, value] : request.headers) {
-    add(value.empty() ? name + ";" : name + ": " + value);
+    add(value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value));
   }
   return list;
 }

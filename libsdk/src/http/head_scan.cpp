@@ -19,10 +19,11 @@ std::size_t target_length(std::string_view request_line) {
 }
 
 HeadState check_line(std::string_view line, std::size_t index, const HeadLimits& limits) {
+  if (index == 0 && target_length(line) > limits.target_bytes) {
+    return HeadState::too_large;
+  }
   if (index == 0) {
-    return line.empty()                                ? HeadState::malformed
-           : target_length(line) > limits.target_bytes ? HeadState::too_large
-                                                       : HeadState::complete;
+    return line.empty() ? HeadState::malformed : HeadState::complete;
   }
   if (line.starts_with(' ') || line.starts_with('\t')) {
     return HeadState::malformed;

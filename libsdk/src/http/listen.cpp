@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"

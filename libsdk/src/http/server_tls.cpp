@@ -9,6 +9,7 @@
 #include <boost/asio/ssl/context_base.hpp>
 #include <boost/system/error_code.hpp>
 #include <openssl/ssl.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/http/server.h"
