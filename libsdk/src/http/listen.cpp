@@ -12,7 +12,6 @@
 #include <sys/types.h>
 #include <sys/un.h>
 #include <system_error>
-#include <utility>
 
 #include <tl/expected.hpp>
 
