@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/virtual-board/event_loop.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>

@@ -131,9 +131,8 @@ int GpioBank::pulse(int pin, int level, std::int64_t microseconds, std::int64_t 
 
 void GpioBank::advance(std::int64_t now_us) {
   while (!pulses_.empty()) {
-    const auto first = std::min_element(
-        pulses_.begin(), pulses_.end(),
-        [](const auto& a, const auto& b) { return a.second.end_us < b.second.end_us; });
+    const auto first = std::ranges::min_element(
+        pulses_, [](const auto& a, const auto& b) { return a.second.end_us < b.second.end_us; });
     if (first->second.end_us > now_us) {
       return;
     }

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <span>
-#include <string>
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,7 +73,7 @@ int main(int argc, char* argv[]) {
   try {
     return run(std::span{argv, static_cast<std::size_t>(argc)}.subspan(argc > 0 ? 1 : 0));
   } catch (const std::exception& exception) {
-    std::fputs(exception.what(), stderr);
+    static_cast<void>(std::fputs(exception.what(), stderr));
     return EXIT_FAILURE;
   }
 }

@@ -9,8 +9,10 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 
@@ -29,9 +31,10 @@ struct PathOption {
   std::filesystem::path Options::* member;
 };
 
-constexpr std::array kPathOptions = {PathOption{"--directory", &Options::directory},
-                                     PathOption{"--runtime", &Options::runtime},
-                                     PathOption{"--sdk", &Options::sdk}};
+constexpr std::array kPathOptions = {
+    PathOption{.name = "--directory", .member = &Options::directory},
+    PathOption{.name = "--runtime", .member = &Options::runtime},
+    PathOption{.name = "--sdk", .member = &Options::sdk}};
 
 Result<void> apply(Options& options, std::string_view name, std::string_view value) {
   for (const auto& option : kPathOptions) {

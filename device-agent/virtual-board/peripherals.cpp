@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <fcntl.h>
 #include <iterator>
 #include <list>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "device-agent/applibs/src/broker_protocol.h"
+#include "device-agent/virtual-board/board_clock.h"
 #include "device-agent/virtual-board/board_link.h"
 #include "device-agent/virtual-board/edge_follower.h"
 #include "device-agent/virtual-board/event_loop.h"
@@ -146,11 +148,11 @@ Reply Peripherals::serve_virtual(const Frame& request) {
     // Not the agent's fault: the text is what a REST client sent.
     return envelope(refuse_request(parsed.error()));
   }
-  auto answer = answer_virtual(identity_, bank_, *parsed, clock_->now_us());
-  return answer.stream ? open_stream(std::move(answer)) : envelope(answer);
+  const auto answer = answer_virtual(identity_, bank_, *parsed, clock_->now_us());
+  return answer.stream ? open_stream(*answer.stream) : envelope(answer);
 }
 
-Reply Peripherals::open_stream(VirtualAnswer answer) {
+Reply Peripherals::open_stream(const EdgeStream& wanted) {
   if (streams_.size() >= kFollowerLimit) {
     return envelope(refuse_follower(kFollowerLimit));
   }
@@ -162,10 +164,10 @@ Reply Peripherals::open_stream(VirtualAnswer answer) {
   Descriptor write{ends[1]};
   ::fcntl(write.get(), F_SETFL, O_NONBLOCK);  // Our end alone may not block.
   const auto place = streams_.insert(
-      streams_.end(), Stream{.follower = EdgeFollower{run_, answer.stream->after_seq,
-                                                      answer.stream->follow, clock_->now_us()},
-                             .pipe = std::move(write),
-                             .watch = {}});
+      streams_.end(),
+      Stream{.follower = EdgeFollower{run_, wanted.after_seq, wanted.follow, clock_->now_us()},
+             .pipe = std::move(write),
+             .watch = {}});
   auto watch = loop_->watch(place->pipe.get(), 0, [this, place](std::uint32_t events) {
     if ((events & EPOLLERR) != 0) {  // The reader has gone.
       streams_.erase(place);
@@ -179,7 +181,7 @@ Reply Peripherals::open_stream(VirtualAnswer answer) {
     return {.status = EMFILE};
   }
   place->watch = *std::move(watch);
-  auto reply = envelope(answer);
+  auto reply = envelope({});
   reply.descriptor = std::move(read);
   return reply;
 }

@@ -54,7 +54,7 @@ class Peripherals {
   [[nodiscard]] Reply open_gpio(const Frame& request);
   [[nodiscard]] Reply serve_pin(int pin, const Frame& request);
   [[nodiscard]] Reply serve_virtual(const Frame& request);
-  [[nodiscard]] Reply open_stream(VirtualAnswer answer);
+  [[nodiscard]] Reply open_stream(const EdgeStream& wanted);
   [[nodiscard]] bool feed(Stream& stream, std::int64_t now_us) const;
 
   EventLoop* loop_;

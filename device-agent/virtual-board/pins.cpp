@@ -21,7 +21,8 @@ struct Range {
 };
 
 // The pads of the MT3620 that can be GPIO, by its data sheet; the numbers between do not exist.
-constexpr std::array kMt3620 = {Range{0, 23}, Range{26, 48}, Range{56, 75}, Range{80, 80}};
+constexpr std::array kMt3620 = {Range{.first = 0, .last = 23}, Range{.first = 26, .last = 48},
+                                Range{.first = 56, .last = 75}, Range{.first = 80, .last = 80}};
 
 struct Board {
   std::string_view id;
@@ -31,11 +32,16 @@ struct Board {
 // What a board brings out is its hardware definition's matter; an app may name any line of the
 // chip, so a board has all of them.
 constexpr std::array kBoards = {
-    Board{"sphere-virtual", kMt3620},      Board{"mt3620", kMt3620},
-    Board{"mt3620-rdb", kMt3620},          Board{"avnet-aesms-mt3620", kMt3620},
-    Board{"avnet-mt3620-sk", kMt3620},     Board{"avnet-mt3620-sk-rev2", kMt3620},
-    Board{"ailink-wfm620rsc1", kMt3620},   Board{"seeed-mt3620-mdb", kMt3620},
-    Board{"usi-mt3620-bt-combo", kMt3620}, Board{"usi-mt3620-bt-evb", kMt3620},
+    Board{.id = "sphere-virtual", .lines = kMt3620},
+    Board{.id = "mt3620", .lines = kMt3620},
+    Board{.id = "mt3620-rdb", .lines = kMt3620},
+    Board{.id = "avnet-aesms-mt3620", .lines = kMt3620},
+    Board{.id = "avnet-mt3620-sk", .lines = kMt3620},
+    Board{.id = "avnet-mt3620-sk-rev2", .lines = kMt3620},
+    Board{.id = "ailink-wfm620rsc1", .lines = kMt3620},
+    Board{.id = "seeed-mt3620-mdb", .lines = kMt3620},
+    Board{.id = "usi-mt3620-bt-combo", .lines = kMt3620},
+    Board{.id = "usi-mt3620-bt-evb", .lines = kMt3620},
 };
 
 std::string known_ids() {
@@ -51,9 +57,9 @@ std::string known_ids() {
 
 Result<std::vector<int>> gpio_lines(std::string_view board_id) {
   std::string id{board_id};
-  std::replace(id.begin(), id.end(), '_', '-');
+  std::ranges::replace(id, '_', '-');
   const auto* const board =
-      std::find_if(kBoards.begin(), kBoards.end(), [&](const Board& b) { return b.id == id; });
+      std::ranges::find_if(kBoards, [&](const Board& b) { return b.id == id; });
   if (board == kBoards.end()) {
     return fail(Errc::not_found, fmt::format("no virtual board is of kind {}", board_id),
                 {.reason = "usage.bad-value",

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,8 +39,9 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 template <typename Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number = 0;
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const std::span<const char> digits{text};
+  const char* const end = std::to_address(digits.end());
+  const auto [stop, error] = std::from_chars(digits.data(), end, number);
   const bool canonical = text.size() == 1 || !text.starts_with('0');
   return error == std::errc{} && stop == end && canonical ? std::optional{number} : std::nullopt;
 }
@@ -64,8 +66,8 @@ constexpr std::array<std::pair<std::string_view, Drive>, 5> kDrives = {
      {"pull-up", Drive::pull_up}}};
 
 std::string_view to_text(Drive drive) {
-  const auto* const row = std::find_if(kDrives.begin(), kDrives.end(),
-                                       [&](const auto& entry) { return entry.second == drive; });
+  const auto* const row =
+      std::ranges::find_if(kDrives, [&](const auto& entry) { return entry.second == drive; });
   return row->first;
 }
 
@@ -91,9 +93,9 @@ json::Value state_of(const Line& line) {
 
 // What a handler works on.
 struct Call {
-  const BoardIdentity& board;
-  GpioBank& bank;
-  const VirtualRequest& request;
+  const BoardIdentity* board;
+  GpioBank* bank;
+  const VirtualRequest* request;
   std::vector<std::string> path;  // The parts between slashes.
   std::string query;
   std::int64_t now_us;
@@ -102,12 +104,12 @@ struct Call {
 
 VirtualAnswer show_board(Call& call) {
   std::vector<device_api::VirtualPeripheral> peripherals;
-  for (const auto& [pin, line] : call.bank.lines()) {
+  for (const auto& [pin, line] : call.bank->lines()) {
     peripherals.push_back(
         {.name = fmt::format("gpio{}", pin), .kind = "gpio", .pins = {pin}, .used_by = line.owner});
   }
   json::Value body;
-  body.set("boardId", call.board.board_id)
+  body.set("boardId", call.board->board_id)
       .set("clock", json::Value{}.set("rate", 1).set("paused", false).set("nowUs", call.now_us));
   // Its to_json() makes the list or an object that holds it; the route's answer is an object.
   const auto list = device_api::to_json(peripherals);
@@ -116,7 +118,7 @@ VirtualAnswer show_board(Call& call) {
   return {.body = std::move(body)};
 }
 
-VirtualAnswer show_line(Call& call) { return {.body = state_of(*call.bank.find(call.pin))}; }
+VirtualAnswer show_line(Call& call) { return {.body = state_of(*call.bank->find(call.pin))}; }
 
 // The body as an object with no other members than `allowed`; or the refusal.
 struct Body {
@@ -125,7 +127,7 @@ struct Body {
 };
 
 Body read_body(const Call& call, std::span<const std::string_view> allowed) {
-  auto parsed = json::parse(call.request.body);
+  auto parsed = json::parse(call.request->body);
   if (!parsed) {
     return {.value = {},
             .refusal = bad_request("the body is not JSON: " + parsed.error().message(),
@@ -136,7 +138,7 @@ Body read_body(const Call& call, std::span<const std::string_view> allowed) {
             .refusal = bad_request("the body is not a JSON object", "send a JSON object")};
   }
   for (const auto& member : parsed->members()) {
-    if (std::find(allowed.begin(), allowed.end(), member.key) == allowed.end()) {
+    if (std::ranges::find(allowed, member.key) == allowed.end()) {
       return {.value = {},
               .refusal = bad_request(fmt::format("unknown member {} in the body",
                                                  cut_utf8(escape_control(member.key), 64)),
@@ -160,13 +162,13 @@ std::optional<Drive> drive_in(const json::Value& body) {
     return *level == 0 ? Drive::low : Drive::high;
   }
   const auto word = body.string_at("drive");
-  const auto* const row = std::find_if(kDrives.begin(), kDrives.end(),
-                                       [&](const auto& entry) { return entry.first == word; });
+  const auto* const row =
+      std::ranges::find_if(kDrives, [&](const auto& entry) { return entry.first == word; });
   return row != kDrives.end() ? std::optional{row->second} : std::nullopt;
 }
 
 VirtualAnswer after_driving(const Call& call, int error) {
-  const auto* const line = call.bank.find(call.pin);
+  const auto* const line = call.bank->find(call.pin);
   if (error == EBUSY) {
     const auto by = line->owner.empty() ? std::string{"the chip"} : "app " + line->owner;
     return refuse(409, device_api::kGpioInUse,
@@ -187,7 +189,7 @@ VirtualAnswer drive_line(Call& call) {
     return bad_request("level is not 0 or 1, or drive is not a known word",
                        R"(send {"level": 0}, {"level": 1} or {"drive": "none"})");
   }
-  return after_driving(call, call.bank.drive(call.pin, *drive, call.now_us));
+  return after_driving(call, call.bank->drive(call.pin, *drive, call.now_us));
 }
 
 VirtualAnswer pulse_line(Call& call) {
@@ -205,7 +207,7 @@ VirtualAnswer pulse_line(Call& call) {
     return bad_request(fmt::format("microseconds is not from 1 to {}", GpioBank::kLongestPulse),
                        R"(send {"level": 0, "microseconds": 100000})");
   }
-  return after_driving(call, call.bank.pulse(call.pin, *level, *length, call.now_us));
+  return after_driving(call, call.bank->pulse(call.pin, *level, *length, call.now_us));
 }
 
 VirtualAnswer stream_edges(Call& call) {
@@ -229,7 +231,7 @@ VirtualAnswer stream_edges(Call& call) {
   }
   // A follower sees what happens from now on, a one-time reader what has happened, unless it says
   // where to begin.
-  const auto newest = call.bank.trace().next_seq() - 1;
+  const auto newest = call.bank->trace().next_seq() - 1;
   stream.after_seq = std::min(after.value_or(stream.follow ? newest : 0), newest);
   return {.stream = stream};
 }
@@ -241,27 +243,26 @@ struct Route {
 };
 
 constexpr std::array kRoutes = {
-    Route{"GET", "", &show_board},
-    Route{"GET", "gpio", &stream_edges},
-    Route{"GET", "gpio/{pin}", &show_line},
-    Route{"PUT", "gpio/{pin}", &drive_line},
-    Route{"POST", "gpio/{pin}/pulse", &pulse_line},
+    Route{.method = "GET", .path = "", .handle = &show_board},
+    Route{.method = "GET", .path = "gpio", .handle = &stream_edges},
+    Route{.method = "GET", .path = "gpio/{pin}", .handle = &show_line},
+    Route{.method = "PUT", .path = "gpio/{pin}", .handle = &drive_line},
+    Route{.method = "POST", .path = "gpio/{pin}/pulse", .handle = &pulse_line},
 };
 
 bool matches(std::string_view pattern, const std::vector<std::string>& path) {
   const auto parts = split(pattern, '/');
-  return std::equal(parts.begin(), parts.end(), path.begin(), path.end(),
-                    [](const auto& part, const auto& text) {
-                      return part == "{pin}" ? !text.empty() : part == text;
-                    });
+  return std::ranges::equal(parts, path, [](const auto& part, const auto& text) {
+    return part == "{pin}" ? !text.empty() : part == text;
+  });
 }
 
 VirtualAnswer dispatch(const Route& route, Call& call) {
   if (route.path.find("{pin}") != std::string_view::npos) {
     const auto pin = parse_number<int>(call.path.at(1));
-    if (!pin || call.bank.find(*pin) == nullptr) {
+    if (!pin || call.bank->find(*pin) == nullptr) {
       return refuse(404, device_api::kNotFound,
-                    fmt::format("{} has no GPIO {}", call.board.board_id,
+                    fmt::format("{} has no GPIO {}", call.board->board_id,
                                 cut_utf8(escape_control(call.path.at(1)), 32)),
                     "list the pins: sphere board peripheral list");
     }
@@ -294,9 +295,9 @@ VirtualAnswer answer_virtual(const BoardIdentity& board, GpioBank& bank,
   if (path.starts_with('/')) {
     path.remove_prefix(1);
   }
-  Call call{.board = board,
-            .bank = bank,
-            .request = request,
+  Call call{.board = &board,
+            .bank = &bank,
+            .request = &request,
             .path = split(path, '/'),
             .query = std::string{query},
             .now_us = now_us};
@@ -339,7 +340,7 @@ int parse_open_gpio(std::span<const std::byte> payload, OpenLine& line) {
   if (!pin || !direction || !mode || !value || reader.left() > kOwnerLimit) {
     return EPROTO;
   }
-  const auto owner = as_text(*reader.bytes(reader.left()));
+  const auto owner = as_text(reader.bytes(reader.left()).value_or(std::span<const std::byte>{}));
   if (owner.empty() || escape_control(owner) != owner) {
     return EPROTO;
   }
