@@ -18,6 +18,21 @@ from product import Product, skip  # noqa: E402
 from rest import Refused, Rest  # noqa: E402
 
 
+def descendants(pid):
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def alive(pid):
+    try:
+        return ") Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 class WholeBoards(unittest.TestCase):
     def setUp(self):
         self.product = Product(BUILD)
@@ -113,6 +128,30 @@ class WholeBoards(unittest.TestCase):
             rest.wait()
             self.assertLess(time.monotonic() - begin, 2)
             self.wait_for_edges(rest)
+
+    def test_nothing_survives_the_board(self):
+        self.board()
+        for with_signal in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(signal=with_signal):
+                self.product.run("board", "start", "desk")
+                self.deploy(self.variants.vector)
+                pid = int((self.product.home / "state/sphere/boards/desk/lock").read_text())
+                family = descendants(pid)
+                self.assertGreaterEqual(len(family), 2)  # sphered and the app.
+                os.kill(pid, with_signal)
+                until = time.monotonic() + 8
+                while any(map(alive, [pid, *family])) and time.monotonic() < until:
+                    time.sleep(0.02)
+                self.assertEqual([one for one in [pid, *family] if alive(one)], [])
+
+    def test_a_stream_of_edges_ends_with_the_run(self):
+        rest = self.board()
+        self.deploy(self.variants.vector)
+        process = self.product.start("board", "peripheral", "watch", "desk", "--peripheral", "gpio8")
+        time.sleep(1.5)
+        rest.request("POST", "/restart", b"")
+        output, errors = process.communicate(timeout=15)
+        self.assertTrue(output, errors)
 
     def test_a_button_press_reaches_the_pin(self):
         rest = self.board()

@@ -139,21 +139,26 @@ http::Response copied_lines(Services& services, Descriptor source) {
   const auto input = std::make_shared<Descriptor>(std::move(source));  // Shared by copies.
   return {.status = 200,
           .headers = {{"Content-Type", std::string{kLines}}},
-          .body = http::BodyStream{[&services, seat, input]() -> std::optional<std::string> {
-            if (services.ending) {
-              return std::nullopt;
-            }
-            pollfd polled = {.fd = input->get(), .events = POLLIN, .revents = 0};
-            if (::poll(&polled, 1, static_cast<int>(kTurn.count())) <= 0) {
-              return std::string{};
-            }
-            std::array<char, 16384> buffer = {};
-            const auto count = ::read(input->get(), buffer.data(), buffer.size());
-            if (count <= 0) {
-              return std::nullopt;
-            }
-            return std::string{buffer.data(), static_cast<std::size_t>(count)};
-          }}};
+          .body = http::BodyStream{
+              [&services, seat, input, ended = false]() mutable -> std::optional<std::string> {
+                if (ended) {
+                  return std::nullopt;
+                }
+                if (services.ending) {
+                  ended = true;
+                  return line(json::Value{}.set("end", "restart"));
+                }
+                pollfd polled = {.fd = input->get(), .events = POLLIN, .revents = 0};
+                if (::poll(&polled, 1, static_cast<int>(kTurn.count())) <= 0) {
+                  return std::string{};
+                }
+                std::array<char, 16384> buffer = {};
+                const auto count = ::read(input->get(), buffer.data(), buffer.size());
+                if (count <= 0) {
+                  return std::nullopt;
+                }
+                return std::string{buffer.data(), static_cast<std::size_t>(count)};
+              }}};
 }
 
 }  // namespace sphere::agent
