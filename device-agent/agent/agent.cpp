@@ -2,18 +2,14 @@
 #include "device-agent/agent/agent.h"
 
 #include <csignal>
+#include <cstdint>
 #include <fcntl.h>
-#include <filesystem>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
-
-#include <tl/expected.hpp>
 
 #include "device-agent/agent/apps/disk.h"
 #include "device-agent/agent/apps/manager.h"
@@ -35,6 +31,7 @@
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
+#include "sphere/core/guid.h"
 #include "sphere/core/process.h"
 #include "sphere/core/result.h"
 #include "sphere/http/server.h"
@@ -80,7 +77,7 @@ class Agent {
  private:
   Result<void> open_store() {
     SPHERE_TRY_ASSIGN(auto store, AppStore::open(options_.state / "apps", disk_));
-    store_.emplace(std::move(store));
+    store_ = std::make_unique<AppStore>(std::move(store));
     return {};
   }
 
@@ -90,7 +87,7 @@ class Agent {
     const auto staging = options_.runtime / "sandbox";
     SPHERE_TRY(make_directories(staging, 0700));
     SPHERE_TRY(make_directories(options_.state / "storage", 0700));
-    broker_.emplace(BrokerService::Parts{
+    broker_ = std::make_unique<BrokerService>(BrokerService::Parts{
         .board = &link_,
         .network = &network_,
         .events = &events_,
@@ -99,28 +96,29 @@ class Agent {
         .is_installed =
             [this](const Guid& component) { return store_->find(component) != nullptr; },
         .memory_kb = [this](std::uint32_t attribute) { return apps_->memory_kb(attribute); }});
-    apps_.emplace(AppManager::Parts{.loop = loop_.get(),
-                                    .clock = &clock_,
-                                    .store = &*store_,
-                                    .launcher = &launcher_,
-                                    .broker = &*broker_,
-                                    .events = &events_,
-                                    .trust = [this] { return state_.trust(); },
-                                    .pins = services_.facts.pins,
-                                    .staging = staging,
-                                    .runtime = options_.sdk_runtime,
-                                    .logs = options_.state / "log" / "apps",
-                                    .rootless = rootless_});
+    apps_ =
+        std::make_unique<AppManager>(AppManager::Parts{.loop = loop_.get(),
+                                                       .clock = &clock_,
+                                                       .store = store_.get(),
+                                                       .launcher = &launcher_,
+                                                       .broker = broker_.get(),
+                                                       .events = &events_,
+                                                       .trust = [this] { return state_.trust(); },
+                                                       .pins = services_.facts.pins,
+                                                       .staging = staging,
+                                                       .runtime = options_.sdk_runtime,
+                                                       .logs = options_.state / "log" / "apps",
+                                                       .rootless = rootless_});
     return {};
   }
 
   Result<void> start_server() {
     services_.loop = loop_.get();
     services_.clock = &clock_;
-    services_.apps = &*apps_;
-    services_.store = &*store_;
+    services_.apps = apps_.get();
+    services_.store = store_.get();
     services_.events = &events_;
-    services_.broker = &*broker_;
+    services_.broker = broker_.get();
     services_.state = &state_;
     services_.board = &link_;
     services_.started = clock_.monotonic();
@@ -166,9 +164,9 @@ class Agent {
   NetworkState network_;
   SandboxLauncher launcher_{own_program()};
   std::unique_ptr<Loop> loop_;
-  std::optional<AppStore> store_;
-  std::optional<BrokerService> broker_;
-  std::optional<AppManager> apps_;
+  std::unique_ptr<AppStore> store_;
+  std::unique_ptr<BrokerService> broker_;
+  std::unique_ptr<AppManager> apps_;
   Services services_;
   RestHandler handler_{services_};
   std::unique_ptr<http::Server> server_;
@@ -179,7 +177,7 @@ class Agent {
 }  // namespace
 
 Result<int> run_agent(const Options& options, const Clock& clock) {
-  ::signal(SIGPIPE, SIG_IGN);
+  [[maybe_unused]] const auto before = ::signal(SIGPIPE, SIG_IGN);
   SPHERE_TRY_ASSIGN(const bool rootless, enter_private_mounts());
   Agent agent{options, clock, rootless};
   return agent.run();

@@ -13,9 +13,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 #include <utility>
-#include <vector>
-
-#include <tl/expected.hpp>
 
 #include "device-agent/agent/broker/frame.h"
 #include "device-agent/agent/packet.h"

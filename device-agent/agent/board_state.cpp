@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <tl/expected.hpp>
@@ -69,14 +70,14 @@ std::vector<std::int64_t> BoardState::capabilities() const {
       numbers.push_back(number);
     }
   }
-  std::sort(numbers.begin(), numbers.end());
+  std::ranges::sort(numbers);
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   return numbers;
 }
 
 bool BoardState::has_capability(std::int64_t number) const {
   const auto numbers = capabilities();
-  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+  return std::ranges::find(numbers, number) != numbers.end();
 }
 
 bool BoardState::public_test_key_on() const { return word("trust/public-test-key") == "on"; }

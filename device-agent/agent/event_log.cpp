@@ -16,6 +16,7 @@
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/json/value.h"
 
@@ -93,7 +94,7 @@ void EventLog::add(std::string_view category, std::string_view component_id,
   });
   const auto first = same == events_.rend()
                          ? started_.end()
-                         : std::find_if(started_.begin(), started_.end(), [&](const auto& entry) {
+                         : std::ranges::find_if(started_, [&](const auto& entry) {
                              return entry.first == same->seq;
                            });
   if (first != started_.end()) {

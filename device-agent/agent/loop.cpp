@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/loop.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <utility>
 
 #include "device-agent/applibs/src/broker_protocol.h"
 #include "sphere/core/descriptor.h"

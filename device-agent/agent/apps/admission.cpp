@@ -2,17 +2,17 @@
 #include "device-agent/agent/apps/admission.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "device-agent/agent/apps/executable.h"
 #include "device-agent/agent/refusal.h"
+#include "sphere/core/result.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
@@ -71,15 +71,13 @@ Answer<void> check_pins(const manifest::Manifest& manifest,
                         const std::vector<std::int64_t>& board_pins,
                         const std::vector<PinClaim>& claims) {
   for (const auto& entry : manifest.capabilities.gpio) {
-    if (!entry.number ||
-        std::find(board_pins.begin(), board_pins.end(), *entry.number) == board_pins.end()) {
+    if (!entry.number || std::ranges::find(board_pins, *entry.number) == board_pins.end()) {
       return refuse(device_api::kUndefinedGpio,
                     fmt::format("GPIO {} is not defined on this board", entry.text),
                     "use a pin of the board's hardware definition");
     }
-    const auto taken = std::find_if(claims.begin(), claims.end(), [&](const PinClaim& claim) {
-      return claim.pin == *entry.number;
-    });
+    const auto taken = std::ranges::find_if(
+        claims, [&](const PinClaim& claim) { return claim.pin == *entry.number; });
     if (taken != claims.end()) {
       return refuse(device_api::kGpioInUse,
                     fmt::format("GPIO {} is used by app {}", entry.text, taken->app),

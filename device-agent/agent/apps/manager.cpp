@@ -2,13 +2,11 @@
 #include "device-agent/agent/apps/manager.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -201,7 +199,7 @@ Answer<std::vector<AppManager::Candidate>> AppManager::check_staged() const {
   const auto& staged = parts_.store->staged();
   std::vector<PinClaim> claims;
   for (const auto& [component, app] : apps_) {
-    const bool replaced = std::any_of(staged.begin(), staged.end(), [&](const auto& candidate) {
+    const bool replaced = std::ranges::any_of(staged, [&](const auto& candidate) {
       return candidate.component == app->stored.component;
     });
     if (!replaced && app->manifest) {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "device-agent/agent/apps/admission.h"
@@ -23,6 +23,7 @@
 #include "device-agent/agent/sandbox/launcher.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/guid.h"
+#include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/image/trust.h"
 

@@ -20,6 +20,7 @@
 
 #include "sphere/core/clock.h"
 #include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/json/value.h"

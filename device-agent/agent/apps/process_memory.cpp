@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <sys/types.h>
 

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
 // The part of AppManager that deals with processes: start, output, end, restart.
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <memory>
+#include <optional>
 #include <poll.h>
-#include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 #include <utility>
 
-#include <fmt/format.h>
 #include <tl/expected.hpp>
 
 #include "device-agent/agent/apps/admission.h"

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -71,16 +70,14 @@ std::optional<StoredApp> app_from_json(const json::Value& value) {
 // The lowest number that no app of the set has.
 std::uint32_t free_user(const std::vector<StoredApp>& apps) {
   std::uint32_t user = 0;
-  while (
-      std::any_of(apps.begin(), apps.end(), [user](const auto& app) { return app.user == user; })) {
+  while (std::ranges::any_of(apps, [user](const auto& app) { return app.user == user; })) {
     ++user;
   }
   return user;
 }
 
 auto position_of(std::vector<StoredApp>& apps, const Guid& component) {
-  return std::find_if(apps.begin(), apps.end(),
-                      [&](const auto& app) { return app.component == component; });
+  return std::ranges::find_if(apps, [&](const auto& app) { return app.component == component; });
 }
 
 device_api::ErrorCode code_for(const Error& error, device_api::ErrorCode otherwise) {
@@ -149,8 +146,8 @@ void AppStore::collect_garbage() {
   for (fs::directory_iterator entry{directory_ / "images", error}, end; !error && entry != end;
        entry.increment(error)) {
     const auto name = entry->path().filename().string();
-    const bool wanted = std::any_of(installed_.begin(), installed_.end(),
-                                    [&](const auto& app) { return app.digest == name; });
+    const bool wanted =
+        std::ranges::any_of(installed_, [&](const auto& app) { return app.digest == name; });
     if (!wanted) {
       // What stays is removed at the next start.
       [[maybe_unused]] const auto removed = disk_->remove(entry->path());
@@ -202,8 +199,8 @@ void AppStore::drop_staged() {
 }
 
 const StoredApp* AppStore::find(const Guid& component) const {
-  const auto found = std::find_if(installed_.begin(), installed_.end(),
-                                  [&](const auto& app) { return app.component == component; });
+  const auto found =
+      std::ranges::find_if(installed_, [&](const auto& app) { return app.component == component; });
   return found == installed_.end() ? nullptr : &*found;
 }
 
@@ -246,7 +243,7 @@ Answer<void> AppStore::commit() {
 Answer<void> AppStore::remove(const std::vector<Guid>& components) {
   auto apps = installed_;
   std::erase_if(apps, [&](const auto& app) {
-    return std::find(components.begin(), components.end(), app.component) != components.end();
+    return std::ranges::find(components, app.component) != components.end();
   });
   if (apps.size() == installed_.size()) {
     return {};

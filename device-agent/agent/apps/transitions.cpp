@@ -10,10 +10,9 @@
 namespace sphere::agent {
 
 std::optional<Phase> next_phase(Phase from, Event event) {
-  const auto* const found =
-      std::find_if(kTransitions.begin(), kTransitions.end(), [&](const Transition& transition) {
-        return transition.from == from && transition.event == event;
-      });
+  const auto* const found = std::ranges::find_if(kTransitions, [&](const Transition& transition) {
+    return transition.from == from && transition.event == event;
+  });
   if (found == kTransitions.end()) {
     return std::nullopt;
   }

@@ -39,6 +39,7 @@ struct Transition {
 };
 
 // Every change of state there is. A pair that is not listed does not happen.
+// NOLINTBEGIN(modernize-use-designated-initializers): rows of a table
 inline constexpr std::array kTransitions = {
     Transition{Phase::absent, Event::installed, Phase::stopped},
     Transition{Phase::stopped, Event::installed, Phase::stopped},
@@ -55,6 +56,7 @@ inline constexpr std::array kTransitions = {
     Transition{Phase::backing_off, Event::start, Phase::starting},
     Transition{Phase::backing_off, Event::stop, Phase::stopped},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 
 // The state after `event`, or nothing when it cannot happen in `from`.
 [[nodiscard]] std::optional<Phase> next_phase(Phase from, Event event);

@@ -12,8 +12,7 @@ namespace sphere::agent {
 namespace {
 
 bool lists_number(const std::vector<manifest::PeripheralRef>& list, std::int64_t number) {
-  return std::any_of(list.begin(), list.end(),
-                     [number](const auto& entry) { return entry.number == number; });
+  return std::ranges::any_of(list, [number](const auto& entry) { return entry.number == number; });
 }
 
 }  // namespace
@@ -36,15 +35,14 @@ bool authorize(const manifest::Capabilities& capabilities, Need need, const Subj
     case Need::uart_port: {
       const auto name = "ISU" + std::to_string(subject.number);
       return lists_number(capabilities.uart, subject.number) ||
-             std::any_of(capabilities.uart.begin(), capabilities.uart.end(),
-                         [&](const auto& entry) { return entry.text == name; });
+             std::ranges::any_of(capabilities.uart,
+                                 [&](const auto& entry) { return entry.text == name; });
     }
     case Need::mutable_storage:
       return capabilities.mutable_storage_kb.value_or(0) > 0;
     case Need::peer:
-      return std::find(capabilities.allowed_application_connections.begin(),
-                       capabilities.allowed_application_connections.end(),
-                       subject.peer) != capabilities.allowed_application_connections.end();
+      return std::ranges::find(capabilities.allowed_application_connections, subject.peer) !=
+             capabilities.allowed_application_connections.end();
     case Need::network_config:
       return capabilities.network_config;
   }

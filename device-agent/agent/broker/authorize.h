@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "device-agent/applibs/src/broker_protocol.h"
@@ -30,6 +29,7 @@ struct VerbRule {
 };
 
 // Every verb an app may send.
+// NOLINTBEGIN(modernize-use-designated-initializers): rows of a table
 inline constexpr std::array kVerbRules = {
     VerbRule{SPHERE_VERB_HELLO, Need::nothing, 0, "hello"},
     VerbRule{SPHERE_VERB_GPIO_IN, Need::gpio_pin, 4, "GPIO_OpenAsInput"},
@@ -49,6 +49,7 @@ inline constexpr std::array kVerbRules = {
     VerbRule{SPHERE_VERB_MEMORY_INFO, Need::nothing, 4, "Applications_GetTotalMemoryUsageInKB"},
     VerbRule{SPHERE_VERB_OS_VERSION, Need::nothing, 0, "Applications_GetOsVersion"},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 
 // Null for a verb that does not exist.
 [[nodiscard]] const VerbRule* find_rule(std::uint16_t verb);

@@ -27,13 +27,13 @@ NetworkState::NetworkState()
                    .hardware_address = {0x02, 0x53, 0x50, 0x48, 0x00, 0x02}}} {}
 
 NetworkInterface* NetworkState::find(std::string_view name) {
-  const auto found = std::find_if(interfaces_.begin(), interfaces_.end(),
-                                  [&](const auto& interface) { return interface.name == name; });
+  const auto found = std::ranges::find_if(
+      interfaces_, [&](const auto& interface) { return interface.name == name; });
   return found == interfaces_.end() ? nullptr : &*found;
 }
 
 bool NetworkState::ready() const {
-  return std::any_of(interfaces_.begin(), interfaces_.end(), [](const auto& interface) {
+  return std::ranges::any_of(interfaces_, [](const auto& interface) {
     return !interface.is_service_link &&
            (interface.status & (kUp | kConnected | kAddress)) == (kUp | kConnected | kAddress);
   });

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/broker/service.h"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 
 #include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/loop.h"

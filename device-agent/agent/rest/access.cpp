@@ -19,18 +19,17 @@ namespace {
 
 bool is_octet(std::string_view text) {
   constexpr std::size_t kDigits = 3;
-  const bool digits = !text.empty() && text.size() <= kDigits &&
-                      std::all_of(text.begin(), text.end(), [](char character) {
-                        return character >= '0' && character <= '9';
-                      });
+  const bool digits =
+      !text.empty() && text.size() <= kDigits && std::ranges::all_of(text, [](char character) {
+        return character >= '0' && character <= '9';
+      });
   return digits && std::stoi(std::string{text}) <= 255;
 }
 
 // a.b.c.d that starts with `prefix` ("127.").
 bool is_address_in(std::string_view host, std::string_view prefix) {
   const auto parts = split(host, '.');
-  return host.starts_with(prefix) && parts.size() == 4 &&
-         std::all_of(parts.begin(), parts.end(), is_octet);
+  return host.starts_with(prefix) && parts.size() == 4 && std::ranges::all_of(parts, is_octet);
 }
 
 std::string_view without_port(std::string_view host) {
@@ -46,7 +45,7 @@ std::optional<device_api::ErrorCode> refuse_access(Access access,
                                                    std::string_view manufacturing_state,
                                                    const std::vector<std::int64_t>& capabilities) {
   const auto has = [&](std::int64_t number) {
-    return std::find(capabilities.begin(), capabilities.end(), number) != capabilities.end();
+    return std::ranges::find(capabilities, number) != capabilities.end();
   };
   // A state that cannot be read locks the board.
   const bool open = manufacturing_state == "Blank" || manufacturing_state == "Module1Complete";
@@ -74,7 +73,7 @@ bool is_own_host(std::string_view host, std::string_view device_id) {
   constexpr std::array<std::string_view, 3> kLoopback = {"localhost", "[::1]", "::1"};
   return (name.ends_with(kBelow) && name.size() > kBelow.size()) ||
          is_address_in(name, "192.168.35.") || is_address_in(name, "127.") ||
-         std::find(kLoopback.begin(), kLoopback.end(), name) != kLoopback.end() ||
+         std::ranges::find(kLoopback, name) != kLoopback.end() ||
          name == "d-" + std::string{device_id.substr(0, kNameDigits)} + ".device.sphere.internal";
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "device-agent/agent/refusal.h"
+#include "sphere/device_api/error_code.h"
 #include "sphere/http/message.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cstdint>
 #include <functional>
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include <fmt/format.h>

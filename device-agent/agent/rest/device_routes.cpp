@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
 #include <cstdint>
-#include <string>
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/rest/answers.h"

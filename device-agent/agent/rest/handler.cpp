@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/rest/handler.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "device-agent/agent/rest/access.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 // Wide, so that a row is a line.
 // clang-format off
+// NOLINTBEGIN(modernize-use-designated-initializers): rows of a table
 constexpr std::array kRoutes = {
     Route{"GET", "/status", Access::anyone, BodyKind::none, device_routes::get_status},
     Route{"GET", "/osversion", Access::anyone, BodyKind::none, device_routes::get_os_version},
@@ -39,6 +41,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/sphere/v1/virtual/*", Access::anyone, BodyKind::forwarded, sphere_routes::forward_virtual},
     Route{"DELETE", "/sphere/v1/virtual/*", Access::anyone, BodyKind::forwarded, sphere_routes::forward_virtual},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 // clang-format on
 
 constexpr std::string_view kUid = "{uid}";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/rest/target.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>

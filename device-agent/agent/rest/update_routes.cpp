@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <unistd.h>
 #include <utility>
@@ -130,9 +130,8 @@ http::Response get_images(Call& call) {
     device_api::Images list;
     list.has_staged_updates = !store.staged().empty();
     for (const auto& app : store.installed()) {
-      const bool staged =
-          std::any_of(store.staged().begin(), store.staged().end(),
-                      [&](const auto& other) { return other.component == app.component; });
+      const bool staged = std::ranges::any_of(
+          store.staged(), [&](const auto& other) { return other.component == app.component; });
       list.components.push_back(component_of(app, staged));
     }
     return list;

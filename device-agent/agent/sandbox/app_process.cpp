@@ -13,8 +13,6 @@
 #include <unistd.h>
 #include <vector>
 
-#include <tl/expected.hpp>
-
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/privileges.h"
 #include "device-agent/agent/sandbox/step.h"

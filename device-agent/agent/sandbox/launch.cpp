@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <tl/expected.hpp>
-
 #include "device-agent/agent/sandbox/app_process.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/privileges.h"

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <sys/types.h>
+#include <utility>
 
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"

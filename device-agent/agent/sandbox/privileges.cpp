@@ -2,7 +2,6 @@
 #include "device-agent/agent/sandbox/privileges.h"
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <linux/capability.h>

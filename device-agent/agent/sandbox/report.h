@@ -38,6 +38,7 @@ struct SandboxReport {
 struct LayerName {
   std::string_view id, name;
 };
+// NOLINTBEGIN(modernize-use-designated-initializers): rows of a table
 inline constexpr std::array kLayerNames = {
     LayerName{"L0", "identity"},     LayerName{"L1", "namespaces"},
     LayerName{"L2", "user map"},     LayerName{"L3", "image mount"},
@@ -48,6 +49,7 @@ inline constexpr std::array kLayerNames = {
     LayerName{"L11", "firewall"},    LayerName{"L12", "exec"},
     LayerName{"L13", "self-check"},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 
 [[nodiscard]] std::string_view layer_name(std::string_view id);
 [[nodiscard]] json::Value to_json(const SandboxReport& report);

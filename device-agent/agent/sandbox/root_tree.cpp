@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/root_tree.h"
 
-#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <fcntl.h>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/mount.h>

@@ -2,10 +2,9 @@
 #include "device-agent/agent/sandbox/self_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -73,11 +72,11 @@ class Check {
     const auto text = join(differences_, "; ");
     report_.passed = differences_.empty();
     const auto rank = [](const Layer& layer) {
-      return std::find_if(kLayerNames.begin(), kLayerNames.end(),
-                          [&](const LayerName& name) { return name.id == layer.id; });
+      return std::ranges::find_if(kLayerNames,
+                                  [&](const LayerName& name) { return name.id == layer.id; });
     };
-    std::sort(report_.layers.begin(), report_.layers.end(),
-              [&](const Layer& a, const Layer& b) { return rank(a) < rank(b); });
+    std::ranges::sort(report_.layers,
+                      [&](const Layer& a, const Layer& b) { return rank(a) < rank(b); });
     add("L13", LayerState::enforced, "compared with the plan before the start",
         report_.passed ? "no difference" : text);
     return std::move(report_);
@@ -156,9 +155,8 @@ class Check {
 
   void image() {
     const auto mounts = parse_mountinfo(read_proc(pid_, "mountinfo"));
-    const auto found = std::find_if(mounts.begin(), mounts.end(), [&](const MountLine& mount) {
-      return mount.path == image_path(plan_);
-    });
+    const auto found = std::ranges::find_if(
+        mounts, [&](const MountLine& mount) { return mount.path == image_path(plan_); });
     add("L3", LayerState::enforced, "verified package unpacked into a read-only tmpfs",
         found == mounts.end() ? "" : found->path + " " + join(found->options, ","));
     add("L3b", LayerState::fallback,
@@ -237,7 +235,7 @@ class Check {
          !error && entry != end; entry.increment(error)) {
       numbers.push_back(entry->path().filename().string());
     }
-    std::sort(numbers.begin(), numbers.end());
+    std::ranges::sort(numbers);
     // 4 is the program and 5 the gate; both close with the exec.
     const std::vector<std::string> wanted = {"0", "1", "2", "3", "4", "5"};
     expect("L12", numbers == wanted, "descriptors are " + join(numbers, " "));
@@ -262,7 +260,7 @@ std::vector<MountLine> parse_mountinfo(std::string_view text) {
   for (const auto& line : split(text, '\n')) {
     // id parent major:minor root path options [optional ...] - type source options
     const auto fields = split(line, ' ');
-    const auto dash = std::find(fields.begin(), fields.end(), "-");
+    const auto dash = std::ranges::find(fields, "-");
     if (fields.size() < 7 || fields.end() - dash < 2) {
       continue;
     }
@@ -274,9 +272,8 @@ std::vector<MountLine> parse_mountinfo(std::string_view text) {
 std::string compare_mounts(const Plan& plan, const std::vector<MountLine>& found) {
   auto planned = planned_mounts(plan);
   for (const auto& mount : found) {
-    const auto want = std::find_if(planned.begin(), planned.end(), [&](const PlannedMount& entry) {
-      return entry.path == mount.path;
-    });
+    const auto want = std::ranges::find_if(
+        planned, [&](const PlannedMount& entry) { return entry.path == mount.path; });
     if (want == planned.end()) {
       return "unplanned mount " + mount.path;
     }
@@ -284,7 +281,7 @@ std::string compare_mounts(const Plan& plan, const std::vector<MountLine>& found
       return fmt::format("{} is a {}", mount.path, mount.type);
     }
     for (const auto& option : want->options) {
-      if (std::find(mount.options.begin(), mount.options.end(), option) == mount.options.end()) {
+      if (std::ranges::find(mount.options, option) == mount.options.end()) {
         return fmt::format("{} is not {}", mount.path, option);
       }
     }
