@@ -17,6 +17,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/crypto/openssl.h"
 #include "libsdk/src/crypto/pem.h"

@@ -17,6 +17,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/crypto/openssl.h"
 #include "sphere/core/result.h"

@@ -23,6 +23,7 @@
 #include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/crypto/key_der.h"
 #include "libsdk/src/crypto/openssl.h"

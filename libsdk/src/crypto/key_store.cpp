@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/clock.h"
 #include "sphere/core/encoding.h"

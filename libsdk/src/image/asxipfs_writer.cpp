@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/image/asxipfs_layout.h"
 #include "libsdk/src/image/crc32.h"
@@ -76,6 +76,7 @@ std::size_t padded_name(std::string_view name) { return round_up(name.size(), 4)
 
 // Gives every directory the place of its entries: its own, then those of its subdirectories, depth
 // first. Returns the end.
+// NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
 std::size_t place_directories(Node& directory, std::size_t at) {
   directory.size = 0;
   for (const auto& [name, child] : directory.children) {
@@ -92,6 +93,7 @@ std::size_t place_directories(Node& directory, std::size_t at) {
 }
 
 // Gives every file its pages: depth first in name order, files and directories together.
+// NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
 std::size_t place_files(Node& directory, std::size_t at) {
   for (auto& [name, child] : directory.children) {
     if (child.file == nullptr) {
@@ -105,17 +107,22 @@ std::size_t place_files(Node& directory, std::size_t at) {
   return at;
 }
 
+std::uint16_t mode_of(const Node& node) {
+  if (node.file == nullptr) {
+    return kDirectoryMode;
+  }
+  return node.file->executable ? kExecutableMode : kFileMode;
+}
+
 void write_inode(Writer& writer, const Node& node, std::size_t name_size) {
-  const auto mode = node.file == nullptr    ? kDirectoryMode
-                    : node.file->executable ? kExecutableMode
-                                            : kFileMode;
-  writer.little_endian(mode)
+  writer.little_endian(mode_of(node))
       .little_endian(std::uint16_t{0})
       .little_endian(static_cast<std::uint32_t>(node.size))  // The top byte is the gid, 0.
-      .little_endian(static_cast<std::uint32_t>(name_size / 4 | (node.offset / 4) << 6U));
+      .little_endian(static_cast<std::uint32_t>((name_size / 4) | ((node.offset / 4) << 6U)));
 }
 
 // In the order of place_directories().
+// NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
 void write_directories(Writer& writer, const Node& directory) {
   for (const auto& [name, child] : directory.children) {
     write_inode(writer, child, padded_name(name));
@@ -128,6 +135,7 @@ void write_directories(Writer& writer, const Node& directory) {
   }
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
 void write_files(std::vector<std::byte>& body, const Node& directory) {
   for (const auto& [name, child] : directory.children) {
     if (child.file == nullptr) {

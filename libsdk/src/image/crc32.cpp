@@ -41,9 +41,15 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
+// The CRC of `byte`'s low eight bits followed by `slice` zero bytes; slice < kSlices.
+inline std::uint32_t look_up(std::size_t slice, std::uint32_t byte) {
+  return kTables[slice][byte & 0xFFU];  // NOLINT(cppcoreguidelines-pro-bounds-constant-array-index):
+                                        // in range
+}
+
 std::uint32_t update_bytes(std::uint32_t state, std::span<const std::byte> bytes) {
   for (const auto byte : bytes) {
-    state = (state >> 8U) ^ kTables[0][(state ^ std::to_integer<std::uint32_t>(byte)) & 0xFFU];
+    state = (state >> 8U) ^ look_up(0, state ^ std::to_integer<std::uint32_t>(byte));
   }
   return state;
 }
@@ -61,10 +67,9 @@ std::uint32_t update_slicing(std::uint32_t state, std::span<const std::byte> byt
   while (bytes.size() >= kSlices) {
     const std::uint32_t low = state ^ load_little_endian(bytes);
     const std::uint32_t high = load_little_endian(bytes.subspan(4));
-    state = kTables[7][low & 0xFFU] ^ kTables[6][(low >> 8U) & 0xFFU] ^
-            kTables[5][(low >> 16U) & 0xFFU] ^ kTables[4][low >> 24U] ^ kTables[3][high & 0xFFU] ^
-            kTables[2][(high >> 8U) & 0xFFU] ^ kTables[1][(high >> 16U) & 0xFFU] ^
-            kTables[0][high >> 24U];
+    state = look_up(7, low) ^ look_up(6, low >> 8U) ^ look_up(5, low >> 16U) ^
+            look_up(4, low >> 24U) ^ look_up(3, high) ^ look_up(2, high >> 8U) ^
+            look_up(1, high >> 16U) ^ look_up(0, high >> 24U);
     bytes = bytes.subspan(kSlices);
   }
   return update_bytes(state, bytes);
@@ -147,7 +152,8 @@ SPHERE_PCLMUL std::uint32_t update_pclmul(std::uint32_t state, std::span<const s
 }
 
 bool has_pclmul() {
-  return __builtin_cpu_supports("pclmul") != 0 && __builtin_cpu_supports("sse4.1") != 0;
+  return static_cast<bool>(__builtin_cpu_supports("pclmul")) &&
+         static_cast<bool>(__builtin_cpu_supports("sse4.1"));
 }
 
 constexpr std::array<Crc32Kernel, 2> kKernels = {{

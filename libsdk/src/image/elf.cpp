@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
@@ -187,7 +188,7 @@ class ElfReader {
 
  private:
   Result<void> read_entry(std::size_t index) {
-    const auto at = header_.table_offset + index * header_.entry_size;
+    const auto at = header_.table_offset + (index * header_.entry_size);
     if (at < header_.table_offset || at > file_.size() || header_.entry_size > file_.size() - at) {
       return broken("program header", static_cast<std::size_t>(header_.table_offset));
     }

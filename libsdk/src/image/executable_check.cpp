@@ -31,9 +31,18 @@ struct Machine {
 };
 
 constexpr std::array<Machine, 3> kMachines = {{
-    {kMachineArm, "ARM", false, "/lib/ld-musl-armhf.so.1"},
-    {kMachineX86_64, "x86-64", true, "/lib/ld-musl-x86_64.so.1"},
-    {kMachineAarch64, "AArch64", true, "/lib/ld-musl-aarch64.so.1"},
+    {.number = kMachineArm,
+     .name = "ARM",
+     .is_64_bit = false,
+     .interpreter = "/lib/ld-musl-armhf.so.1"},
+    {.number = kMachineX86_64,
+     .name = "x86-64",
+     .is_64_bit = true,
+     .interpreter = "/lib/ld-musl-x86_64.so.1"},
+    {.number = kMachineAarch64,
+     .name = "AArch64",
+     .is_64_bit = true,
+     .interpreter = "/lib/ld-musl-aarch64.so.1"},
 }};
 
 // What the device's own sysroot offers to apps.
@@ -42,13 +51,15 @@ constexpr std::array<std::string_view, 8> kPlatformLibraries = {
     "libcurl.so.4",    "libtlsutils.so.0", "libmalloc.so.0", "libazureiot.so.1"};
 
 struct Memory {
-  std::uint64_t begin, end;
+  std::uint64_t begin;
+  std::uint64_t end;
 };
 
 // A real-time core of the MT3620: TCM, SYSRAM, flash executed in place.
-constexpr std::array<Memory, 3> kCoreMemories = {{{0x0010'0000, 0x0010'0000 + 192 * 1024},
-                                                  {0x2200'0000, 0x2200'0000 + 64 * 1024},
-                                                  {0x1000'0000, 0x1000'0000 + 1024 * 1024}}};
+constexpr std::array<Memory, 3> kCoreMemories = {
+    {{.begin = 0x0010'0000, .end = 0x0010'0000 + (192 * 1024)},
+     {.begin = 0x2200'0000, .end = 0x2200'0000 + (64 * 1024)},
+     {.begin = 0x1000'0000, .end = 0x1000'0000 + (1024 * 1024)}}};
 
 const Machine* find_machine(std::uint16_t number) {
   const auto* found = std::ranges::find(kMachines, number, &Machine::number);
@@ -83,12 +94,17 @@ class Checker {
 
  private:
   void error(std::string rule, std::string message, std::string next) {
-    findings_.push_back(
-        {FindingSeverity::error, std::move(rule), std::move(message), std::move(next)});
+    add(FindingSeverity::error, std::move(rule), std::move(message), std::move(next));
   }
   void warn(std::string rule, std::string message, std::string next) {
-    findings_.push_back(
-        {FindingSeverity::warning, std::move(rule), std::move(message), std::move(next)});
+    add(FindingSeverity::warning, std::move(rule), std::move(message), std::move(next));
+  }
+
+  void add(FindingSeverity severity, std::string rule, std::string message, std::string next) {
+    findings_.push_back({.severity = severity,
+                         .rule = std::move(rule),
+                         .message = std::move(message),
+                         .next = std::move(next)});
   }
 
   void check_program(const FileEntry& file) {

@@ -5,13 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -23,7 +21,6 @@
 #include "sphere/core/result.h"
 #include "sphere/core/writer.h"
 #include "sphere/crypto/digest.h"
-#include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
@@ -66,6 +63,14 @@ Result<void> append_signature(std::vector<std::byte>& bytes, const crypto::Signe
   return {};
 }
 
+Guid choose_image_id(const PackRequest& request, std::span<const std::byte> body) {
+  if (request.image_id) {
+    return *request.image_id;
+  }
+  return request.reproducible ? derived_image_id(request.component_id, request.build_time, body)
+                              : Guid::random();
+}
+
 }  // namespace
 
 Guid derived_image_id(const Guid& component_id, std::uint64_t build_time,
@@ -91,10 +96,7 @@ Result<Packed> pack_application(const PackRequest& request, const crypto::Signer
                          FileSource{.content = {manifest.begin(), manifest.end()}});
   SPHERE_TRY(mark_executables(request.executables, files));
   SPHERE_TRY_ASSIGN(auto bytes, write_asxipfs(files, kSpare));
-  const auto image_id = request.image_id ? *request.image_id
-                        : request.reproducible
-                            ? derived_image_id(request.component_id, request.build_time, bytes)
-                            : Guid::random();
+  const auto image_id = choose_image_id(request, bytes);
   const auto metadata = write_metadata(
       {.image_type = kApplication, .component_id = request.component_id, .image_id = image_id},
       {.thumbprint = signer.thumbprint(), .signing_type = kSigningTypeEcdsaP256},

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/image/failure.h"
 #include "sphere/core/file.h"

@@ -141,6 +141,10 @@ std::string type_text(std::uint16_t type) {
   return name.empty() ? std::to_string(type) : fmt::format("{} ({})", name, type);
 }
 
+SectionField field(std::string key, std::string label, std::string text) {
+  return {.key = std::move(key), .label = std::move(label), .text = std::move(text)};
+}
+
 std::string yes_or_no(bool value) { return value ? "yes" : "no"; }
 
 std::vector<SectionField> describe_identity(Bytes payload) {
@@ -148,9 +152,9 @@ std::vector<SectionField> describe_identity(Bytes payload) {
   if (!decode_identity(payload, 0, metadata)) {
     return {};
   }
-  return {{"imageType", "Image type", type_text(metadata.identity.image_type)},
-          {"componentId", "Component ID", metadata.identity.component_id.text()},
-          {"imageId", "Image ID", metadata.identity.image_id.text()}};
+  return {field("imageType", "Image type", type_text(metadata.identity.image_type)),
+          field("componentId", "Component ID", metadata.identity.component_id.text()),
+          field("imageId", "Image ID", metadata.identity.image_id.text())};
 }
 
 std::vector<SectionField> describe_signature(Bytes payload) {
@@ -159,10 +163,10 @@ std::vector<SectionField> describe_signature(Bytes payload) {
     return {};
   }
   const auto type = metadata.signature_info.signing_type;
-  return {{"signingType", "Type",
-           type == kSigningTypeEcdsaP256 ? "ECDSA P-256, SHA-256 (1)"
-                                         : "ECDSA P-256, package v2 (0x80000002)"},
-          {"certificate", "Certificate", to_hex(metadata.signature_info.thumbprint)}};
+  return {field("signingType", "Type",
+                type == kSigningTypeEcdsaP256 ? "ECDSA P-256, SHA-256 (1)"
+                                              : "ECDSA P-256, package v2 (0x80000002)"),
+          field("certificate", "Certificate", to_hex(metadata.signature_info.thumbprint))};
 }
 
 std::vector<SectionField> describe_debug(Bytes payload) {
@@ -171,15 +175,15 @@ std::vector<SectionField> describe_debug(Bytes payload) {
     return {};
   }
   const auto time = std::min(metadata.debug.build_time, std::uint64_t{INT64_MAX});
-  return {{"name", "Name", metadata.debug.name},
-          {"builtUtc", "Built", to_rfc3339(static_cast<std::int64_t>(time))}};
+  return {field("name", "Name", metadata.debug.name),
+          field("builtUtc", "Built", to_rfc3339(static_cast<std::int64_t>(time)))};
 }
 
 std::vector<SectionField> describe_temporary(Bytes payload) {
   Reader reader{payload};
   const auto bits = take<std::uint32_t>(reader);
-  return {{"removeAtBoot", "Remove at boot", yes_or_no((bits & kRemoveAtBoot) != 0)},
-          {"underDevelopment", "Development", yes_or_no((bits & kUnderDevelopment) != 0)}};
+  return {field("removeAtBoot", "Remove at boot", yes_or_no((bits & kRemoveAtBoot) != 0)),
+          field("underDevelopment", "Development", yes_or_no((bits & kUnderDevelopment) != 0))};
 }
 
 std::string identity_type_text(std::uint32_t type) {
@@ -196,12 +200,12 @@ std::vector<SectionField> describe_depends(Bytes payload) {
   }
   std::vector<SectionField> fields;
   for (const auto& entry : *metadata.depends) {
-    fields.push_back(
-        {"dependsOn", "Depends on",
-         fmt::format("{}, version {}", identity_type_text(entry.identity_type), entry.version)});
+    fields.push_back(field(
+        "dependsOn", "Depends on",
+        fmt::format("{}, version {}", identity_type_text(entry.identity_type), entry.version)));
   }
   if (fields.empty()) {
-    fields.push_back({"dependsOn", "Depends on", "nothing"});
+    fields.push_back(field("dependsOn", "Depends on", "nothing"));
   }
   return fields;
 }
@@ -209,29 +213,71 @@ std::vector<SectionField> describe_depends(Bytes payload) {
 std::vector<SectionField> describe_compression(Bytes payload) {
   Reader reader{payload};
   const auto size = take<std::uint32_t>(reader);
-  return {{"compression", "Compression", "LZMA"},
-          {"uncompressedBytes", "Uncompressed", fmt::format("{} bytes", with_thousands(size))}};
+  return {
+      field("compression", "Compression", "LZMA"),
+      field("uncompressedBytes", "Uncompressed", fmt::format("{} bytes", with_thousands(size)))};
 }
 
 constexpr std::array<SectionRule, 12> kRules = {{
-    {{'I', 'D'}, "Identity", is_length<36>, decode_identity, describe_identity},
-    {{'S', 'G'}, "Signature", is_length<24>, decode_signature, describe_signature},
-    {{'D', 'B'}, "Debug", is_length<40>, decode_debug, describe_debug},
-    {{'T', 'P'}, "Temporary image", is_length<4>, decode_temporary, describe_temporary},
-    {{'N', 'D'}, "ABI depends", is_list_length, decode_depends, describe_depends},
-    {{'C', 'M'}, "Compression", is_length<8>, decode_compression, describe_compression},
-    {{'N', 'P'}, "ABI provides", is_list_length, nullptr, nullptr},
-    {{'R', 'V'}, "Revocation", is_length<4>, nullptr, nullptr},
-    {{'R', 'O'}, "Required flash offset", nullptr, nullptr, nullptr},
-    {{'A', 'D'}, "Legacy depends", nullptr, nullptr, nullptr},
-    {{'A', 'P'}, "Legacy provides", nullptr, nullptr, nullptr},
-    {{'L', 'G'}, "Legacy", nullptr, nullptr, nullptr},
+    {.id = {'I', 'D'},
+     .name = "Identity",
+     .fits = is_length<36>,
+     .decode = decode_identity,
+     .describe = describe_identity},
+    {.id = {'S', 'G'},
+     .name = "Signature",
+     .fits = is_length<24>,
+     .decode = decode_signature,
+     .describe = describe_signature},
+    {.id = {'D', 'B'},
+     .name = "Debug",
+     .fits = is_length<40>,
+     .decode = decode_debug,
+     .describe = describe_debug},
+    {.id = {'T', 'P'},
+     .name = "Temporary image",
+     .fits = is_length<4>,
+     .decode = decode_temporary,
+     .describe = describe_temporary},
+    {.id = {'N', 'D'},
+     .name = "ABI depends",
+     .fits = is_list_length,
+     .decode = decode_depends,
+     .describe = describe_depends},
+    {.id = {'C', 'M'},
+     .name = "Compression",
+     .fits = is_length<8>,
+     .decode = decode_compression,
+     .describe = describe_compression},
+    {.id = {'N', 'P'},
+     .name = "ABI provides",
+     .fits = is_list_length,
+     .decode = nullptr,
+     .describe = nullptr},
+    {.id = {'R', 'V'},
+     .name = "Revocation",
+     .fits = is_length<4>,
+     .decode = nullptr,
+     .describe = nullptr},
+    {.id = {'R', 'O'},
+     .name = "Required flash offset",
+     .fits = nullptr,
+     .decode = nullptr,
+     .describe = nullptr},
+    {.id = {'A', 'D'},
+     .name = "Legacy depends",
+     .fits = nullptr,
+     .decode = nullptr,
+     .describe = nullptr},
+    {.id = {'A', 'P'},
+     .name = "Legacy provides",
+     .fits = nullptr,
+     .decode = nullptr,
+     .describe = nullptr},
+    {.id = {'L', 'G'}, .name = "Legacy", .fits = nullptr, .decode = nullptr, .describe = nullptr},
 }};
 
-struct ImageType {
-  std::uint16_t number;
-  std::string_view name;
-};
+using ImageType = std::pair<std::uint16_t, std::string_view>;
 
 constexpr std::array<ImageType, 24> kImageTypes = {{
     {0, "Invalid"},
@@ -286,8 +332,8 @@ std::vector<SectionField> describe_section(const Section& section) {
 }
 
 std::string_view image_type_name(std::uint16_t image_type) {
-  const auto* found = std::ranges::find(kImageTypes, image_type, &ImageType::number);
-  return found == kImageTypes.end() ? std::string_view{} : found->name;
+  const auto* found = std::ranges::find(kImageTypes, image_type, &ImageType::first);
+  return found == kImageTypes.end() ? std::string_view{} : found->second;
 }
 
 }  // namespace sphere::image

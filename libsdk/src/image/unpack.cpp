@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
