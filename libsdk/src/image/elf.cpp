@@ -40,6 +40,12 @@ constexpr std::uint64_t kTagTextRelocations = 22;
 constexpr std::uint64_t kTagFlags = 30;
 constexpr std::uint64_t kDynamicTextRelocations = 4;
 
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kHeaderSize32 = 52;
+constexpr std::size_t kHeaderSize64 = 64;
+constexpr std::size_t kEntrySize32 = 32;  // Of a program header.
+constexpr std::size_t kEntrySize64 = 56;
+
 constexpr std::size_t kMaxHeaders = 128;
 constexpr std::size_t kMaxLibraries = 256;
 constexpr std::size_t kMaxText = 255;  // Interpreter path or soname.
@@ -63,12 +69,15 @@ struct Header {
   std::size_t entry_count = 0;
 };
 
+// For bytes whose number has been checked: one that is missing would be our own bug.
+template <typename Int>
+Int take(Reader& reader) {
+  return reader.little_endian<Int>().value_or(Int{0});
+}
+
 // An address, offset or size: four bytes in a 32-bit file, eight in a 64-bit one.
-std::optional<std::uint64_t> read_word(Reader& reader, bool is_64_bit) {
-  if (is_64_bit) {
-    return reader.little_endian<std::uint64_t>();
-  }
-  return reader.little_endian<std::uint32_t>();
+std::uint64_t take_word(Reader& reader, bool is_64_bit) {
+  return is_64_bit ? take<std::uint64_t>(reader) : take<std::uint32_t>(reader);
 }
 
 Result<bool> read_ident(Bytes file) {
@@ -91,29 +100,24 @@ Result<bool> read_ident(Bytes file) {
 Result<Header> read_header(Bytes file) {
   Header header;
   SPHERE_TRY_ASSIGN(header.info.is_64_bit, read_ident(file));
-  Reader reader{file.subspan(kIdentSize)};
   const bool wide = header.info.is_64_bit;
-  const auto type = reader.little_endian<std::uint16_t>();
-  const auto machine = reader.little_endian<std::uint16_t>();
-  const auto version = reader.little_endian<std::uint32_t>();
-  const auto entry = read_word(reader, wide);
-  const auto table = read_word(reader, wide);
-  const auto sections = read_word(reader, wide);
-  const auto flags = reader.little_endian<std::uint32_t>();
-  const auto own_size = reader.little_endian<std::uint16_t>();
-  const auto entry_size = reader.little_endian<std::uint16_t>();
-  const auto entry_count = reader.little_endian<std::uint16_t>();
-  if (!entry_count || version != 1U || !sections || !own_size) {
+  if (file.size() < (wide ? kHeaderSize64 : kHeaderSize32)) {
     return broken("header", 0);
   }
-  header.info.type = *type;
-  header.info.machine = *machine;
-  header.info.entry = *entry;
-  header.info.flags = *flags;
-  header.table_offset = *table;
-  header.entry_size = *entry_size;
-  header.entry_count = *entry_count;
-  const std::size_t least = wide ? 56 : 32;
+  Reader reader{file.subspan(kIdentSize)};
+  header.info.type = take<std::uint16_t>(reader);
+  header.info.machine = take<std::uint16_t>(reader);
+  if (take<std::uint32_t>(reader) != kVersion) {
+    return broken("version", kIdentSize + 4);
+  }
+  header.info.entry = take_word(reader, wide);
+  header.table_offset = take_word(reader, wide);
+  static_cast<void>(take_word(reader, wide));  // Section headers.
+  header.info.flags = take<std::uint32_t>(reader);
+  static_cast<void>(take<std::uint16_t>(reader));  // Size of this header.
+  header.entry_size = take<std::uint16_t>(reader);
+  header.entry_count = take<std::uint16_t>(reader);
+  const std::size_t least = wide ? kEntrySize64 : kEntrySize32;
   if (header.entry_count > 0 && header.entry_size < least) {
     return broken("program header size", 0);
   }
@@ -126,30 +130,27 @@ Result<Header> read_header(Bytes file) {
   return header;
 }
 
-std::optional<ProgramHeader> read_program_header(Bytes entry, bool wide) {
+// `entry` has at least the size of a program header.
+ProgramHeader read_program_header(Bytes entry, bool wide) {
   Reader reader{entry};
-  const auto type = reader.little_endian<std::uint32_t>();
-  auto flags = wide ? reader.little_endian<std::uint32_t>() : std::optional<std::uint32_t>{};
-  const auto offset = read_word(reader, wide);
-  const auto address = read_word(reader, wide);
-  const auto physical = read_word(reader, wide);
-  const auto file_size = read_word(reader, wide);
-  const auto memory_size = read_word(reader, wide);
+  ProgramHeader header;
+  header.type = take<std::uint32_t>(reader);
+  if (wide) {
+    header.flags = take<std::uint32_t>(reader);
+  }
+  auto& segment = header.segment;
+  segment.file_offset = take_word(reader, wide);
+  segment.address = take_word(reader, wide);
+  static_cast<void>(take_word(reader, wide));  // Physical address.
+  segment.file_size = take_word(reader, wide);
+  segment.memory_size = take_word(reader, wide);
   if (!wide) {
-    flags = reader.little_endian<std::uint32_t>();
+    header.flags = take<std::uint32_t>(reader);
   }
-  if (!memory_size || !flags || !physical) {
-    return std::nullopt;
-  }
-  return ProgramHeader{.type = *type,
-                       .flags = *flags,
-                       .segment = {.address = *address,
-                                   .memory_size = *memory_size,
-                                   .file_offset = *offset,
-                                   .file_size = *file_size,
-                                   .readable = (*flags & kFlagRead) != 0,
-                                   .writable = (*flags & kFlagWrite) != 0,
-                                   .executable = (*flags & kFlagExecute) != 0}};
+  segment.readable = (header.flags & kFlagRead) != 0;
+  segment.writable = (header.flags & kFlagWrite) != 0;
+  segment.executable = (header.flags & kFlagExecute) != 0;
+  return header;
 }
 
 // The bytes of the file that a segment holds, or nothing when they do not lie in it.
@@ -195,14 +196,11 @@ class ElfReader {
     const auto offset = static_cast<std::size_t>(at);
     const auto header =
         read_program_header(file_.subspan(offset, header_.entry_size), header_.info.is_64_bit);
-    if (!header) {
-      return broken("program header", offset);
-    }
-    const auto content = content_of(file_, header->segment);
+    const auto content = content_of(file_, header.segment);
     if (!content) {
       return broken("segment", offset);
     }
-    return keep(*header, *content, offset);
+    return keep(header, *content, offset);
   }
 
   Result<void> keep(const ProgramHeader& header, Bytes content, std::size_t offset) {
@@ -239,33 +237,33 @@ class ElfReader {
   }
 
   Result<void> read_dynamic() {
+    const std::size_t entry_size = header_.info.is_64_bit ? 16 : 8;
     std::vector<std::uint64_t> names;
     std::optional<std::uint64_t> strings;
     Reader reader{dynamic_};
-    while (reader.left() > 0) {
-      const auto tag = read_word(reader, header_.info.is_64_bit);
-      const auto value = read_word(reader, header_.info.is_64_bit);
-      if (!tag || !value) {
-        return broken("dynamic section", 0);
+    while (reader.left() >= entry_size) {
+      const auto tag = take_word(reader, header_.info.is_64_bit);
+      const auto value = take_word(reader, header_.info.is_64_bit);
+      if (tag == 0) {
+        return read_names(names, strings);
       }
-      if (*tag == 0) {
-        break;
-      }
-      if (*tag == kTagNeeded) {
-        names.push_back(*value);
-      } else if (*tag == kTagStringTable) {
+      if (tag == kTagNeeded) {
+        names.push_back(value);
+      } else if (tag == kTagStringTable) {
         strings = value;
-      } else if (*tag == kTagTextRelocations ||
-                 (*tag == kTagFlags && (*value & kDynamicTextRelocations) != 0)) {
-        header_.info.text_relocations = true;
       }
+      header_.info.text_relocations = header_.info.text_relocations || tag == kTagTextRelocations ||
+                                      (tag == kTagFlags && (value & kDynamicTextRelocations) != 0);
       if (names.size() > kMaxLibraries) {
         return fail(Errc::too_large,
                     fmt::format("the ELF file needs more than {} libraries", kMaxLibraries),
                     {.reason = "package.executable"});
       }
     }
-    return read_names(names, strings);
+    if (!dynamic_.empty()) {
+      return broken("dynamic section", 0);  // It has no end.
+    }
+    return {};
   }
 
   Result<void> read_names(const std::vector<std::uint64_t>& names,

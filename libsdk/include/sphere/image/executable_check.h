@@ -15,6 +15,7 @@ namespace sphere::image {
 
 // Machines of an ELF file (e_machine).
 inline constexpr std::uint16_t kMachineArm = 40;
+// NOLINTNEXTLINE(readability-identifier-naming): x86-64 is its name.
 inline constexpr std::uint16_t kMachineX86_64 = 62;
 inline constexpr std::uint16_t kMachineAarch64 = 183;
 
