@@ -75,12 +75,9 @@ class FileReader {
  private:
   [[nodiscard]] tl::unexpected<Error> fault(const json::Source& place, const std::string& what,
                                             Errc code = Errc::corrupt) const {
-    return fail(
-        code,
-        fmt::format("{}:{}:{}: {}", definition_.path.string(), place.line, place.column, what),
-        {.reason = kReason,
-         .value = fmt::format("line {}, column {}", place.line, place.column),
-         .next = "correct the hardware definition"});
+    const auto where = fmt::format("{}:{}:{}", definition_.path.string(), place.line, place.column);
+    return fail(code, fmt::format("{}: {}", where, what),
+                {.reason = kReason, .value = where, .next = "correct the hardware definition"});
   }
 
   // The member of an object, of the wanted kind.

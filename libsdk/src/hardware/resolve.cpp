@@ -125,7 +125,7 @@ tl::unexpected<Error> unknown_name(const std::vector<Definition>& files,
   }
   const auto shown = escape_control(cut_utf8(name, kMostBytes));
   return fail(Errc::not_found,
-              fmt::format("no hardware definition has \"{}\": read {}; search path {}", shown,
+              fmt::format("no hardware definition has \"${}\": read {}; search path {}", shown,
                           join(read, ", "), folders.empty() ? "empty" : join(folders, ", ")),
               {.reason = kReason, .value = "$" + shown, .next = std::move(next)});
 }

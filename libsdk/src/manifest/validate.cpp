@@ -85,7 +85,9 @@ void read_root(Draft& draft, const json::Value& root) {
 }
 
 std::string line_of(const Finding& finding, std::string_view file) {
-  auto line = fmt::format("{}:{}:{}: {}", file, finding.line, finding.column, finding.message);
+  const auto pointer = finding.pointer.empty() ? "" : escape_control(finding.pointer) + ": ";
+  auto line =
+      fmt::format("{}:{}:{}: {}{}", file, finding.line, finding.column, pointer, finding.message);
   if (finding.id) {
     line += fmt::format(" (error {}, {})", *finding.id, finding.rule);
   }
@@ -182,7 +184,7 @@ Error to_error(const Validation& validation, std::string_view file) {
   if (count > kListed) {
     lines += fmt::format("\n{} more errors", count - kListed);
   }
-  const std::string pointer = first == nullptr ? "" : first->pointer;
+  const std::string pointer = first == nullptr ? "" : escape_control(first->pointer);
   const std::string next = first == nullptr ? "" : first->hint;
   return {Errc::invalid_argument,
           std::move(lines),

@@ -346,6 +346,7 @@ TEST_CASE("to_error lists at most 20 errors with file, line and number", "[manif
   const auto& message = error.message();
   CHECK(std::count(message.begin(), message.end(), '\n') == 20);
   CHECK(message.starts_with("app_manifest.json:1:"));
+  CHECK(message.find(": /Capabilities/Gpio/19: \"19\" is neither") != std::string::npos);
   CHECK(message.find("(error 10, GpioParseError)") != std::string::npos);
   CHECK(message.ends_with("5 more errors"));
 }
