@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -38,6 +39,7 @@
 #include "sphere/json/value.h"
 
 namespace sphere::agent {
+namespace fs = std::filesystem;
 namespace {
 
 Descriptor take(int number) {
@@ -48,13 +50,14 @@ Descriptor take(int number) {
 // The parts of a running agent, in the order in which they are made.
 class Agent {
  public:
-  Agent(const Options& options, const Clock& clock, bool rootless)
+  Agent(const Options& options, const Clock& clock, fs::path program, bool rootless)
       : options_{options},
         clock_{clock},
         rootless_{rootless},
         link_{take(options.board_link)},
         state_{options.state},
-        events_{options.state / "log", clock} {
+        events_{options.state / "log", clock},
+        launcher_{std::move(program)} {
     for (const int number : options.listeners) {
       listeners_.push_back(take(number));
     }
@@ -162,7 +165,7 @@ class Agent {
   EventLog events_;
   SystemStoreDisk disk_;
   NetworkState network_;
-  SandboxLauncher launcher_{own_program()};
+  SandboxLauncher launcher_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<AppStore> store_;
   std::unique_ptr<BrokerService> broker_;
@@ -178,8 +181,10 @@ class Agent {
 
 Result<int> run_agent(const Options& options, const Clock& clock) {
   [[maybe_unused]] const auto before = ::signal(SIGPIPE, SIG_IGN);
+  // In a chroot the kernel names the program by another path once the mounts are private.
+  auto program = own_program();
   SPHERE_TRY_ASSIGN(const bool rootless, enter_private_mounts());
-  Agent agent{options, clock, rootless};
+  Agent agent{options, clock, std::move(program), rootless};
   return agent.run();
 }
 

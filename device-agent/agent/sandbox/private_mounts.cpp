@@ -49,9 +49,12 @@ Result<void> enter_user_namespace() {
 }
 
 // In a chroot whose root is no mount point there is nothing to make private, and no pivot_root()
-// either. A bind mount of the root on itself is one; "/.." leads onto it.
+// either. A bind mount of the root is one. It must not stand on the root itself: the mount below
+// may be shared with the host, which would then get the bind mount, too. /proc is a mount point in
+// every chroot that works, and can be made private on its own.
 bool make_root_a_mount() {
-  return ::mount("/", "/", nullptr, MS_BIND | MS_REC, nullptr) == 0 && ::chdir("/..") == 0 &&
+  return ::mount(nullptr, "/proc", nullptr, MS_PRIVATE, nullptr) == 0 &&
+         ::mount("/", "/proc", nullptr, MS_BIND | MS_REC, nullptr) == 0 && ::chdir("/proc") == 0 &&
          ::chroot(".") == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0;
 }
 
@@ -67,8 +70,9 @@ Result<bool> enter_private_mounts() {
                     "give the board CAP_SYS_ADMIN, or run it as an ordinary user")};
   }
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0 && !make_root_a_mount()) {
-    return tl::unexpected<Error>{layer_error("make the mounts private for", errno,
-                                             "give the board CAP_SYS_ADMIN and CAP_SYS_CHROOT")};
+    return tl::unexpected<Error>{
+        layer_error("make the mounts private for", errno,
+                    "give the board CAP_SYS_ADMIN and CAP_SYS_CHROOT; in a chroot, mount /proc")};
   }
   return rootless;
 }
