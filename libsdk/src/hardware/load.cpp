@@ -73,7 +73,7 @@ std::vector<std::size_t> reachable(std::size_t from,
 // Reads a file and what it imports, each file once.
 class Loader {
  public:
-  explicit Loader(const std::vector<fs::path>& directories) : directories_{directories} {}
+  explicit Loader(std::vector<fs::path> directories) : directories_{std::move(directories)} {}
 
   // NOLINTNEXTLINE(misc-no-recursion): limited to kMaxImportDepth.
   Result<std::size_t> read(const fs::path& path) {
@@ -179,7 +179,7 @@ class Loader {
                 {.reason = kReason, .value = chain.front(), .next = "remove one of the imports"});
   }
 
-  const std::vector<fs::path>& directories_;
+  std::vector<fs::path> directories_;
   std::vector<Definition> files_;
   std::vector<std::vector<std::size_t>> imports_;  // By file, indexes of files_.
   std::map<std::string, std::size_t> known_;       // Canonical path to index.

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -36,7 +37,7 @@ bool is_name(const json::Value& value) {
 // Writes a parsed manifest as compact JSON, token by token from its text.
 class Compactor {
  public:
-  Compactor(std::string_view text, const Rewrite& options) : text_{text}, options_{options} {}
+  Compactor(std::string_view text, Rewrite options) : text_{text}, options_{std::move(options)} {}
 
   Result<std::string> root(const json::Value& root) {
     out_ += '{';
@@ -112,14 +113,18 @@ class Compactor {
     out_ += '[';
     for (const auto& item : entry.value.items()) {
       separate();
-      if (is_name(item)) {
-        SPHERE_TRY(resolved(entry.key, item));
-      } else {
-        SPHERE_TRY(claim(entry.key, item, item));
-        value(item);
-      }
+      SPHERE_TRY(peripheral(entry.key, item));
     }
     out_ += ']';
+    return {};
+  }
+
+  Result<void> peripheral(std::string_view key, const json::Value& item) {
+    if (is_name(item)) {
+      return resolved(key, item);
+    }
+    SPHERE_TRY(claim(key, item, item));
+    value(item);
     return {};
   }
 
@@ -173,7 +178,7 @@ class Compactor {
   }
 
   std::string_view text_;
-  const Rewrite& options_;
+  Rewrite options_;
   PinMap pins_;
   std::string out_;
 };
@@ -208,7 +213,7 @@ Result<std::string> rewrite(std::string_view text, const Manifest& manifest,
     rest.api_set.reset();
     rest.beta_apis.clear();
   }
-  SPHERE_TRY_ASSIGN(auto result, Compactor(text, rest).root(root));
+  SPHERE_TRY_ASSIGN(auto result, Compactor(text, std::move(rest)).root(root));
   if (result.size() > kMaxManifestBytes) {
     return fail(Errc::too_large,
                 fmt::format("the packed manifest has {} bytes, more than {}",
