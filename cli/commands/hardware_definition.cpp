@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/commands/nouns.h"

@@ -33,27 +33,43 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 
 using Lines = std::vector<std::string_view>;
 
-// Edits of the part between the common lines at the front and at the end, by the longest common
-// subsequence.
-void add_middle(const Lines& a, const Lines& b, std::vector<Edit>& edits) {
-  const std::size_t width = b.size() + 1;
-  const bool small = a.size() < UINT16_MAX && (a.size() + 1) * width <= kMostCells;
-  std::vector<std::uint16_t> common(small ? (a.size() + 1) * width : 0);
-  for (std::size_t i = small ? a.size() : 0; i-- > 0;) {
-    for (std::size_t j = b.size(); j-- > 0;) {
-      const auto below = common[((i + 1) * width) + j];
-      const auto right = common[(i * width) + j + 1];
-      const auto diagonal = static_cast<std::uint16_t>(common[((i + 1) * width) + j + 1] + 1);
-      common[(i * width) + j] = a[i] == b[j] ? diagonal : std::max(below, right);
+// Length of the longest common subsequence of a[i...] and b[j...], for every i and j; empty when
+// the table would be too large.
+class Table {
+ public:
+  Table(const Lines& a, const Lines& b) : width_{b.size() + 1} {
+    if (a.size() >= UINT16_MAX || (a.size() + 1) * width_ > kMostCells) {
+      return;
+    }
+    cells_.resize((a.size() + 1) * width_);
+    for (std::size_t i = a.size(); i-- > 0;) {
+      for (std::size_t j = b.size(); j-- > 0;) {
+        const auto diagonal = static_cast<std::uint16_t>(at(i + 1, j + 1) + 1);
+        cells_[(i * width_) + j] = a[i] == b[j] ? diagonal : std::max(at(i + 1, j), at(i, j + 1));
+      }
     }
   }
+
+  [[nodiscard]] bool empty() const { return cells_.empty(); }
+  [[nodiscard]] std::uint16_t at(std::size_t i, std::size_t j) const {
+    return cells_[(i * width_) + j];
+  }
+
+ private:
+  std::size_t width_;
+  std::vector<std::uint16_t> cells_;
+};
+
+// Edits of the part between the common lines at the front and at the end.
+void add_middle(const Lines& a, const Lines& b, std::vector<Edit>& edits) {
+  const Table common{a, b};
   std::size_t i = 0;
   std::size_t j = 0;
-  while (small && i < a.size() && j < b.size()) {
+  while (!common.empty() && i < a.size() && j < b.size()) {
     if (a[i] == b[j]) {
       edits.push_back({' ', a[i++]});
       ++j;
-    } else if (common[((i + 1) * width) + j] >= common[(i * width) + j + 1]) {
+    } else if (common.at(i + 1, j) >= common.at(i, j + 1)) {
       edits.push_back({'-', a[i++]});
     } else {
       edits.push_back({'+', b[j++]});
@@ -82,6 +98,7 @@ std::vector<Edit> edits_of(const Lines& a, const Lines& b) {
                  lines.end() - static_cast<std::ptrdiff_t>(back));
   };
   std::vector<Edit> edits;
+  edits.reserve(a.size() + b.size());
   for (std::size_t i = 0; i < front; ++i) {
     edits.push_back({' ', a[i]});
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/hardware/diff.h"
 #include "sphere/core/file.h"
@@ -28,7 +29,7 @@ std::string with_slashes(std::string text) {
 // definition.
 std::string include_of(const std::string& import) {
   const std::filesystem::path path{with_slashes(import)};
-  const auto header = path.stem().string() + ".h";
+  auto header = path.stem().string() + ".h";
   if (!path.has_parent_path()) {
     return header;
   }

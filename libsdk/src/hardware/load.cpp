@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/hardware/resolve.h"
 #include "sphere/core/file.h"

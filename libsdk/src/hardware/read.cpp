@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -93,7 +94,8 @@ class FileReader {
     return value;
   }
 
-  Result<std::string> string_member(const json::Value& object, std::string_view key) const {
+  [[nodiscard]] Result<std::string> string_member(const json::Value& object,
+                                                  std::string_view key) const {
     SPHERE_TRY_ASSIGN(const auto* const value, member(object, key, json::Kind::string, "a string"));
     return *value->string();
   }
@@ -185,7 +187,7 @@ class FileReader {
     return {};
   }
 
-  Result<Peripheral> peripheral(const json::Value& item) const {
+  [[nodiscard]] Result<Peripheral> peripheral(const json::Value& item) const {
     Peripheral result;
     result.line = item.source().line;
     SPHERE_TRY_ASSIGN(result.name, string_member(item, "Name"));

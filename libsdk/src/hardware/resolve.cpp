@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/result.h"
 #include "sphere/hardware/definition.h"
 
