@@ -9,6 +9,9 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -211,4 +214,33 @@ TEST_CASE("a program that cannot be executed is refused with layer L12") {
   REQUIRE(running.launch.refused);
   CHECK(running.launch.refused->hint().value == "L12");
   CHECK_FALSE(running.launch.report.passed);
+}
+
+TEST_CASE("an app ends with the process that started it") {
+  SKIP_WITHOUT_SANDBOX();
+  Sandbox sandbox;  // Of this process, which removes its folder.
+  std::array<int, 2> ends = {};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const pid_t agent = ::fork();
+  if (agent == 0) {
+    const auto running = sandbox.start({"wait"});
+    const pid_t app = running.launch.process ? running.launch.process->pid() : 0;
+    [[maybe_unused]] const auto sent = ::write(ends[1], &app, sizeof app);
+    ::pause();
+    ::_exit(0);
+  }
+  pid_t app = 0;
+  REQUIRE(::read(ends[0], &app, sizeof app) == sizeof app);
+  REQUIRE(app > 0);
+  const Descriptor handle{static_cast<int>(::syscall(SYS_pidfd_open, app, 0))};
+  REQUIRE(handle);
+
+  ::kill(agent, SIGKILL);
+  ::waitpid(agent, nullptr, 0);
+
+  pollfd polled = {.fd = handle.get(), .events = POLLIN, .revents = 0};
+  CHECK(::poll(&polled, 1, 5000) == 1);
+  for (const int end : ends) {
+    ::close(end);
+  }
 }
