@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -116,6 +117,7 @@ tl::unexpected<Error> unknown_name(const std::vector<Definition>& files,
     }
   }
   std::vector<std::string> folders;
+  folders.reserve(directories.size());
   for (const auto& directory : directories) {
     folders.push_back(directory.string());
   }
