@@ -14,7 +14,7 @@
 namespace sphere::agent {
 
 inline constexpr std::uint32_t kHighestApiSet = 15;
-inline constexpr std::uint32_t kRuntimeIdentity = 3;  // Identity type of an ND entry.
+inline constexpr std::uint32_t kRuntimeIdentity = 3;  // Identity type of a dependency entry.
 inline constexpr std::uint32_t kStorageLimitKb = 64;
 
 // Pins that another app, installed or to be installed beside this one, has.

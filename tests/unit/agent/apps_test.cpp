@@ -315,12 +315,12 @@ TEST_CASE("output is kept over a restart and followed as it comes") {
   };
   const auto target = "/sphere/v1/apps/" + id(1) + "/output";
 
-  print("first\nsec");
-  print("ond\n");
+  print("first\nline ");
+  print("two\n");
   CHECK(bench.soon([&] { return bench.apps->output(test_guid(1))->after(0).size() == 2; }));
   auto follower = bench.send("GET", target + "?follow=true&after=1");
   REQUIRE(follower.stream);
-  CHECK(follower.stream()->find("\"text\":\"second\"") != std::string::npos);
+  CHECK(follower.stream()->find("\"text\":\"line two\"") != std::string::npos);
   print("third\n");
   CHECK(follower.stream()->find("\"text\":\"third\"") != std::string::npos);
   follower.stream = {};
