@@ -3,8 +3,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,14 +27,14 @@ namespace {
 constexpr std::chrono::seconds kStartLimit{60};
 constexpr std::chrono::seconds kStopLimit{10};
 
-constexpr std::array kColumns = {Column{"name", "Name"},
-                                 Column{"profile", "Profile"},
-                                 Column{"state", "State"},
-                                 Column{"deviceId", "Device ID"},
-                                 Column{"connectionPath", "Connection path"},
-                                 Column{"pid", "Process"},
-                                 Column{"boardId", "Board"},
-                                 Column{"port", "Port"}};
+constexpr std::array kColumns = {Column{.key = "name", .heading = "Name"},
+                                 Column{.key = "profile", .heading = "Profile"},
+                                 Column{.key = "state", .heading = "State"},
+                                 Column{.key = "deviceId", .heading = "Device ID"},
+                                 Column{.key = "connectionPath", .heading = "Connection path"},
+                                 Column{.key = "pid", .heading = "Process"},
+                                 Column{.key = "boardId", .heading = "Board"},
+                                 Column{.key = "port", .heading = "Port"}};
 
 std::vector<Column> columns() { return {kColumns.begin(), kColumns.end()}; }
 
@@ -59,8 +61,9 @@ Result<std::uint16_t> read_port(const Arguments& arguments) {
   const auto text = arguments.value("port");
   std::uint16_t port = 0;
   if (text) {
-    const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), port);
-    if (ec != std::errc{} || end != text->data() + text->size() || port == 0) {
+    const auto [end, ec] =
+        std::from_chars(std::to_address(text->cbegin()), std::to_address(text->cend()), port);
+    if (ec != std::errc{} || end != std::to_address(text->cend()) || port == 0) {
       return fail(Errc::invalid_argument, fmt::format("--port {} is not a TCP port", *text),
                   {.reason = "usage.bad-value", .value = *text, .next = "use 1024 to 65535"});
     }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "cli/output/output.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/json/value.h"
 
@@ -32,8 +34,9 @@ constexpr std::int64_t kLongestPress = 60'000;
 
 std::optional<std::int64_t> parse_number(std::string_view text) {
   std::int64_t number = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = ec == std::errc{} && end == text.data() + text.size() && number >= 0;
+  const auto [end, ec] =
+      std::from_chars(std::to_address(text.cbegin()), std::to_address(text.cend()), number);
+  const bool whole = ec == std::errc{} && end == std::to_address(text.cend()) && number >= 0;
   return whole ? std::optional{number} : std::nullopt;
 }
 
@@ -65,11 +68,11 @@ json::Value gpio_row(std::int64_t pin, const device_api::GpioState& state) {
 }
 
 void set_columns(Output& output) {
-  output.columns = {{"name", "Name"},
-                    {"kind", "Kind"},
-                    {"value", "Value"},
-                    {"usedBy", "Used by"},
-                    {"direction", "Direction"}};
+  output.columns = {{.key = "name", .heading = "Name"},
+                    {.key = "kind", .heading = "Kind"},
+                    {.key = "value", .heading = "Value"},
+                    {.key = "usedBy", .heading = "Used by"},
+                    {.key = "direction", .heading = "Direction"}};
 }
 
 Result<json::Value> list_rows(DeviceSession& session) {
@@ -133,17 +136,21 @@ Result<Value> parse_value(std::string_view text) {
   return Value{.level = 0, .pulse = std::chrono::milliseconds{*length}};
 }
 
+Result<void> apply(device::RestClient& rest, std::int64_t pin, const Value& value) {
+  if (value.pulse) {
+    return rest.pulse_gpio(pin, value.level, *value.pulse);
+  }
+  SPHERE_TRY(rest.set_gpio(pin, value.level));
+  return {};
+}
+
 Result<Output> set(Context& context, const Arguments& arguments) {
   const std::string name = arguments.value("peripheral").value_or("");
   const std::string text = arguments.value("value").value_or("");
   SPHERE_TRY_ASSIGN(const std::int64_t pin, parse_pin(name));
   SPHERE_TRY_ASSIGN(const Value value, parse_value(text));
   SPHERE_TRY_ASSIGN(const auto session, connect_board(context, arguments.positional(0)));
-  if (value.pulse) {
-    SPHERE_TRY(noted(context, *session, session->rest.pulse_gpio(pin, value.level, *value.pulse)));
-  } else {
-    SPHERE_TRY(noted(context, *session, session->rest.set_gpio(pin, value.level)));
-  }
+  SPHERE_TRY(noted(context, *session, apply(session->rest, pin, value)));
   SPHERE_TRY_ASSIGN(const auto state, noted(context, *session, session->rest.gpio(pin)));
   Output output{.data = gpio_row(pin, state)};
   set_columns(output);
@@ -170,7 +177,9 @@ Result<Output> watch(Context& context, const Arguments& arguments) {
   // Shared with the stream function, which outlives this call.
   const std::shared_ptr<DeviceSession> session = std::move(opened);
   Output output;
-  output.columns = {{"atUs", "Microseconds"}, {"name", "Name"}, {"level", "Level"}};
+  output.columns = {{.key = "atUs", .heading = "Microseconds"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "level", .heading = "Level"}};
   output.text_of = edge_text;
   output.stream = [&context, session, only](const Output::RowSink& sink) {
     return noted(context, *session,

@@ -35,9 +35,12 @@ constexpr std::chrono::milliseconds kPoll{50};
 Result<Output> list_attached(Context& context, const Arguments& /*arguments*/) {
   Output output;
   output.data = json::Array{};
-  output.columns = {
-      {"deviceId", "Device ID"}, {"ipAddress", "IP address"}, {"connectionPath", "Connection path"},
-      {"name", "Name"},          {"state", "State"},          {"virtual", "Virtual"}};
+  output.columns = {{.key = "deviceId", .heading = "Device ID"},
+                    {.key = "ipAddress", .heading = "IP address"},
+                    {.key = "connectionPath", .heading = "Connection path"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "state", .heading = "State"},
+                    {.key = "virtual", .heading = "Virtual"}};
   if (!context.has_home) {
     return output;  // No virtual board can be there.
   }
@@ -87,25 +90,25 @@ Result<Output> show_attached(Context& context, const Arguments& /*arguments*/) {
   SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
   Output output;
   SPHERE_TRY_ASSIGN(output.data, noted(context, *session, describe(*session)));
-  output.columns = {{"deviceId", "Device ID"},
-                    {"ipAddress", "IP address"},
-                    {"connectionPath", "Connection path"},
-                    {"name", "Name"},
-                    {"virtual", "Virtual"},
-                    {"osVersion", "OS version"},
-                    {"apiVersion", "API version"},
-                    {"securityState", "Security state"},
-                    {"manufacturingState", "Manufacturing state"},
-                    {"capabilities", "Capabilities"},
-                    {"publicTestKeyTrusted", "Public test key trusted"},
-                    {"uptimeSeconds", "Uptime in seconds"}};
+  output.columns = {{.key = "deviceId", .heading = "Device ID"},
+                    {.key = "ipAddress", .heading = "IP address"},
+                    {.key = "connectionPath", .heading = "Connection path"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "virtual", .heading = "Virtual"},
+                    {.key = "osVersion", .heading = "OS version"},
+                    {.key = "apiVersion", .heading = "API version"},
+                    {.key = "securityState", .heading = "Security state"},
+                    {.key = "manufacturingState", .heading = "Manufacturing state"},
+                    {.key = "capabilities", .heading = "Capabilities"},
+                    {.key = "publicTestKeyTrusted", .heading = "Public test key trusted"},
+                    {.key = "uptimeSeconds", .heading = "Uptime in seconds"}};
   return output;
 }
 
 Result<Output> show_os_version(Context& context, const Arguments& /*arguments*/) {
   SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
   SPHERE_TRY_ASSIGN(const auto version, noted(context, *session, session->rest.os_version()));
-  Output output{.columns = {{"osVersion", "OS version"}}};
+  Output output{.columns = {{.key = "osVersion", .heading = "OS version"}}};
   output.data.set("osVersion", version);
   return output;
 }
@@ -163,9 +166,12 @@ Result<Output> list_installed(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto images, noted(context, *session, session->rest.images()));
   Output output;
   output.data = json::Array{};
-  output.columns = {
-      {"componentId", "Component ID"}, {"imageId", "Image ID"},  {"name", "Name"},
-      {"imageType", "Image type"},     {"lengthBytes", "Bytes"}, {"replicaType", "Replica"}};
+  output.columns = {{.key = "componentId", .heading = "Component ID"},
+                    {.key = "imageId", .heading = "Image ID"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "imageType", .heading = "Image type"},
+                    {.key = "lengthBytes", .heading = "Bytes"},
+                    {.key = "replicaType", .heading = "Replica"}};
   for (const device_api::Component& component : images.components) {
     if (component.image_type != image::kApplication && !arguments.has("all")) {
       continue;

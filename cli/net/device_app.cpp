@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/json/value.h"
 
@@ -55,7 +57,9 @@ Result<Output> for_each_app(Context& context, const Arguments& arguments, Act ac
   SPHERE_TRY_ASSIGN(const auto apps, noted(context, *session, chosen_apps(*session, arguments)));
   Output output;
   output.data = json::Array{};
-  output.columns = {{"componentId", "Component ID"}, {"name", "Name"}, {"state", "State"}};
+  output.columns = {{.key = "componentId", .heading = "Component ID"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "state", .heading = "State"}};
   for (const InstalledApp& app : apps) {
     SPHERE_TRY_ASSIGN(const AppState state,
                       noted(context, *session, act(session->rest, app.component_id)));
@@ -98,6 +102,7 @@ Result<Guid> one_app(DeviceSession& session, const Arguments& arguments) {
   }
   if (apps.size() > 1) {
     std::vector<std::string> ids;
+    ids.reserve(apps.size());
     for (const InstalledApp& app : apps) {
       ids.push_back(fmt::format("{} ({})", app.component_id.text(), escape_control(app.name)));
     }
@@ -115,8 +120,9 @@ Result<std::size_t> line_count(const Arguments& arguments) {
     return SIZE_MAX;
   }
   std::size_t count = 0;
-  const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), count);
-  if (ec != std::errc{} || end != text->data() + text->size()) {
+  const auto [end, ec] =
+      std::from_chars(std::to_address(text->cbegin()), std::to_address(text->cend()), count);
+  if (ec != std::errc{} || end != std::to_address(text->cend())) {
     return fail(Errc::invalid_argument, fmt::format("--lines {} is not a number", *text),
                 {.reason = "usage.bad-value", .value = *text, .next = "give a number of lines"});
   }
@@ -167,7 +173,10 @@ Result<Output> show_output(Context& context, const Arguments& arguments) {
   const std::shared_ptr<DeviceSession> session = std::move(opened);
   SPHERE_TRY_ASSIGN(const Guid component, noted(context, *session, one_app(*session, arguments)));
   Output output;
-  output.columns = {{"seq", "Number"}, {"at", "At"}, {"text", "Text"}, {"cut", "Cut"}};
+  output.columns = {{.key = "seq", .heading = "Number"},
+                    {.key = "at", .heading = "At"},
+                    {.key = "text", .heading = "Text"},
+                    {.key = "cut", .heading = "Cut"}};
   if (arguments.has("follow")) {
     output.text_of = text_of;
     output.stream = [&context, session, component, count](const Output::RowSink& sink) {

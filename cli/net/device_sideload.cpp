@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -90,7 +89,9 @@ Result<Output> delete_apps(Context& context, const Arguments& arguments) {
     output.text += fmt::format("Deleted {} (component {}).\n", escape_control(app.name),
                                app.component_id.text());
   }
-  output.columns = {{"componentId", "Component ID"}, {"name", "Name"}, {"deleted", "Deleted"}};
+  output.columns = {{.key = "componentId", .heading = "Component ID"},
+                    {.key = "name", .heading = "Name"},
+                    {.key = "deleted", .heading = "Deleted"}};
   if (output.text.empty()) {
     output.text = "There is no app to delete.";
   }

@@ -21,6 +21,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/manifest/manifest.h"
@@ -38,6 +39,13 @@ struct Checked {
   std::string name;
 };
 
+std::string text_of(std::span<const std::byte> bytes) {
+  std::string text(bytes.size(), '\0');
+  std::ranges::transform(bytes, text.begin(),
+                         [](std::byte byte) { return std::to_integer<char>(byte); });
+  return text;
+}
+
 // A wrong manifest would be refused by the device anyway; here all its errors can be shown.
 Result<void> check_manifest(const image::Package& package, const std::string& file) {
   const image::FileEntry* const entry = package.files.find(kManifestFile);
@@ -45,14 +53,37 @@ Result<void> check_manifest(const image::Package& package, const std::string& fi
     return fail(Errc::corrupt, file + " holds no app_manifest.json",
                 {.reason = "package.manifest", .value = file, .next = "pack the app again"});
   }
-  const std::string text{static_cast<const char*>(static_cast<const void*>(entry->content.data())),
-                         entry->content.size()};
+  const std::string text = text_of(entry->content);
   const auto validation = manifest::validate(text, manifest::Reader::device);
   if (validation.has_errors()) {
     return tl::make_unexpected(
         manifest::to_error(validation, file + ":" + std::string{kManifestFile}));
   }
   return {};
+}
+
+Result<std::vector<std::byte>> read_package(const std::filesystem::path& file) {
+  auto read = read_file(file, kPackageLimit);
+  if (!read) {
+    const std::string_view reason = read.error().hint().reason;
+    return tl::make_unexpected(std::move(read).error().with_hint(
+        {.reason = reason.empty() ? "local.file-unreadable" : reason,
+         .value = file.string(),
+         .next = "make the package: sphere project build"}));
+  }
+  return read;
+}
+
+// Sends and installs it.
+Result<void> install_package(Context& context, DeviceSession& session,
+                             std::span<const std::byte> bytes, const std::string& name,
+                             bool manual_start) {
+  context.reporter.step("Sending " + name);
+  SPHERE_TRY(session.rest.stage(text_of(bytes), [&context](std::size_t done, std::size_t total) {
+    context.reporter.bytes(done, total);
+  }));
+  context.reporter.step("Installing " + name);
+  return session.rest.install(manual_start);
 }
 
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
@@ -131,24 +162,10 @@ Result<std::vector<InstalledApp>> installed_apps(DeviceSession& session) {
 Result<Deployed> deploy_package(Context& context, DeviceSession& session,
                                 const std::filesystem::path& file, bool manual_start) {
   context.reporter.step("Checking " + file.string());
-  auto read = read_file(file, kPackageLimit);
-  if (!read) {
-    const std::string_view reason = read.error().hint().reason;
-    return tl::make_unexpected(std::move(read).error().with_hint(
-        {.reason = reason.empty() ? "local.file-unreadable" : reason,
-         .value = file.string(),
-         .next = "make the package: sphere project build"}));
-  }
-  const std::vector<std::byte> bytes = *std::move(read);
+  SPHERE_TRY_ASSIGN(const std::vector<std::byte> bytes, read_package(file));
   SPHERE_TRY_ASSIGN(const Checked checked, check_package(bytes, file.string()));
   SPHERE_TRY(check_size(session, bytes.size(), file.string()));
-  context.reporter.step("Sending " + checked.name);
-  std::string body{static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
-  SPHERE_TRY(session.rest.stage(std::move(body), [&context](std::size_t done, std::size_t total) {
-    context.reporter.bytes(done, total);
-  }));
-  context.reporter.step("Installing " + checked.name);
-  SPHERE_TRY(session.rest.install(manual_start));
+  SPHERE_TRY(install_package(context, session, bytes, checked.name, manual_start));
   Deployed deployed{.component_id = checked.identity.component_id,
                     .image_id = checked.identity.image_id,
                     .name = checked.name,

@@ -92,16 +92,18 @@ Result<void> make_tls(const fs::path& directory, const std::string& device_id,
   return write_file(directory / "key.pem", key.to_pem().text(), {.mode = 0600});
 }
 
+Result<void> trust_developer(const fs::path& directory, crypto::KeyStore& keys) {
+  SPHERE_TRY_ASSIGN(const auto developer, keys.load_or_create("developer", crypto::KeyUse::image));
+  return write_file(directory / "developer.pem", developer.certificate.pem(), {.mode = 0600});
+}
+
 Result<void> make_trust(const fs::path& directory, const BoardConfig& config,
                         crypto::KeyStore& keys) {
   SPHERE_TRY(make_directories(directory / "development", 0700));
   SPHERE_TRY(make_directories(directory / "production", 0700));
   const bool development = config.profile == BoardProfile::development;
   if (development) {
-    SPHERE_TRY_ASSIGN(const auto developer,
-                      keys.load_or_create("developer", crypto::KeyUse::image));
-    SPHERE_TRY(write_file(directory / "development" / "developer.pem", developer.certificate.pem(),
-                          {.mode = 0600}));
+    SPHERE_TRY(trust_developer(directory / "development", keys));
   }
   return write_file(directory / "public-test-key",
                     development && config.trust_public_test_key ? "on\n" : "off\n", {.mode = 0600});

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
