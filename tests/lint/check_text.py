@@ -18,7 +18,7 @@ RULES = [
     (r"\bCMAKE_C(XX)?_FLAGS\b", r"CMakeLists\.txt$", "presets set flags; targets set options"),
     (r"\binclude_directories\s*\(", r"CMakeLists\.txt$", "use target_include_directories"),
     (r"\bTODO\b(?!\(#\d+\))|\bFIXME\b|\bXXX\b|\bHACK\b", r"^(?!tests/lint/)", "open an issue: TODO(#123)"),
-    (r"[ \t]+$", r"\.(c|h|cpp|py|sh|cmake|txt|json)$", "no blanks at line ends"),
+    (r"[ \t]+$", r"\.(c|h|cpp|py|sh|cmake|json)$", "no blanks at line ends"),
 ]
 
 
