@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/agent.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
@@ -41,6 +42,9 @@
 namespace sphere::agent {
 namespace fs = std::filesystem;
 namespace {
+
+// For a client that does not fetch the answer to its restart.
+constexpr std::chrono::seconds kRestartDelay{2};
 
 Descriptor take(int number) {
   ::fcntl(number, F_SETFD, FD_CLOEXEC);
@@ -125,6 +129,11 @@ class Agent {
     services_.state = &state_;
     services_.board = &link_;
     services_.started = clock_.monotonic();
+    services_.begin_restart = [this] {
+      services_.ending = true;
+      loop_->post(
+          [this] { loop_->after(kRestartDelay, [this] { end(board_link::kExitRestart); }); });
+    };
     services_.restart = [this] { loop_->post([this] { end(board_link::kExitRestart); }); };
     http::ServerOptions server{.certificate_chain_pem = {}, .private_key_pem = {}};
     SPHERE_TRY_ASSIGN(server.certificate_chain_pem, state_.tls_chain());
@@ -142,18 +151,18 @@ class Agent {
     ::_exit(0);
   }
 
-  // Stops the apps, then the server, whose threads may still wait for the loop, then the loop.
+  // Stops the server, whose threads may wait for the loop meanwhile, then the apps, then the loop.
+  // Who connects from now on waits for the next run.
   void end(int status) {
-    if (services_.ending.exchange(true)) {
+    if (std::exchange(ended_, true)) {
       return;
     }
+    services_.ending = true;
     status_ = status;
-    apps_->shut_down([this] {
-      closer_ = std::thread{[this] {
-        server_->stop();
-        loop_->quit();
-      }};
-    });
+    closer_ = std::thread{[this] {
+      server_->stop();
+      loop_->post([this] { apps_->shut_down([this] { loop_->quit(); }); });
+    }};
   }
 
   const Options& options_;  // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): main's
@@ -174,6 +183,7 @@ class Agent {
   RestHandler handler_{services_};
   std::unique_ptr<http::Server> server_;
   std::thread closer_;
+  bool ended_ = false;
   int status_ = 0;
 };
 

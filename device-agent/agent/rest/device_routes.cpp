@@ -54,6 +54,7 @@ http::Response restart(Call& call) {
   auto answer = json_answer(json::Value{}.set("restartingSystem", true));
   answer.close = true;
   answer.after = call.services->restart;
+  call.services->begin_restart();
   return answer;
 }
 

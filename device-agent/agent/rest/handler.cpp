@@ -145,6 +145,9 @@ http::Response locked(device_api::ErrorCode code) {
 
 http::Decision RestHandler::on_request(const http::Request& request,
                                        std::optional<std::uint64_t> content_length) {
+  if (services_->ending) {
+    return http::Response{.hang_up = true};  // The next answer is the next run's.
+  }
   const auto host = http::find_header(request.headers, "Host");
   if (host && !is_own_host(*host, services_->device_id)) {
     return empty_error(400, device_api::kNotFound);

@@ -31,12 +31,14 @@ struct Services {
   BoardFacts facts = {};
   std::string device_id = {};
   std::chrono::nanoseconds started{0};  // Of clock->monotonic().
-  std::function<void()> restart = {};   // Called after the answer has left.
+  // A restart begins: from now on this run answers nothing more, and ends in a short while.
+  std::function<void()> begin_restart = {};
+  std::function<void()> restart = {};  // The answer has left: ends at once.
 
   std::mutex change = {};             // One state-changing request at a time.
   std::atomic<bool> staging = false;  // One upload at a time.
   std::atomic<int> followers = 0;     // Open follow streams.
-  std::atomic<bool> ending = false;   // Streams end.
+  std::atomic<bool> ending = false;   // Streams end, requests get no answer.
 };
 
 }  // namespace sphere::agent

@@ -478,6 +478,9 @@ awaitable<bool> Connection::refuse(const Headers& headers) {
 // Sends the answer and tells whether the connection goes on. `body_read`: the request's body has
 // been taken.
 awaitable<bool> Connection::answer(Exchange& exchange, Response response, bool body_read) {
+  if (response.hang_up) {
+    co_return false;
+  }
   if (auto* const stream = std::get_if<BodyStream>(&response.body)) {
     const std::string head = head_text(response, {}, true);
     if (co_await write(head)) {

@@ -98,6 +98,7 @@ class AgentBench {
     services->facts = link.info().value();
     services->device_id = std::string(128, 'a');
     services->started = clock.monotonic();
+    services->begin_restart = [this] { services->ending = true; };
     services->restart = [this] { ++restarts; };
     handler.emplace(*services);
     thread_ = std::thread{[this] { loop->run(); }};
@@ -109,6 +110,7 @@ class AgentBench {
     http::Headers headers;
     std::string text;
     bool close = false;
+    bool hang_up = false;
     std::function<void()> after;
     http::BodyStream stream;
     [[nodiscard]] json::Value body() const { return json::parse(text).value_or(json::Value{}); }
@@ -224,6 +226,7 @@ class AgentBench {
                   .headers = std::move(response.headers),
                   .text = {},
                   .close = response.close,
+                  .hang_up = response.hang_up,
                   .after = std::move(response.after),
                   .stream = {}};
     if (auto* text = std::get_if<std::string>(&response.body)) {

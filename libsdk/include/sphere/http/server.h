@@ -35,7 +35,8 @@ struct Response {
   int status = 200;
   Headers headers = {};  // Content-Length, Date and Connection are the server's.
   std::variant<std::string, BodyStream> body = std::string{};
-  bool close = false;  // Ends the connection after this answer.
+  bool close = false;    // Ends the connection after this answer.
+  bool hang_up = false;  // Ends the connection in place of an answer.
   // Runs on a server thread after the last byte has left and, with `close`, the connection has
   // ended (restart: first the answer, then the deed). It must not stop the server itself.
   std::function<void()> after = {};
