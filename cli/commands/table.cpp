@@ -12,9 +12,7 @@ namespace sphere::cli {
 namespace {
 
 constexpr std::array kNouns = {
-    Noun{.name = "board",
-         .summary = "Make and run virtual boards",
-         .commands = board_commands},
+    Noun{.name = "board", .summary = "Make and run virtual boards", .commands = board_commands},
     Noun{.name = "device",
          .summary = "Work with an attached device: apps, packages, state",
          .commands = device_commands},

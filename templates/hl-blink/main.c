@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Toggles an LED every second until the device ends the app.
-#include "blink.h"
-
+#include <applibs/gpio.h>
+#include <applibs/log.h>
 #include <errno.h>
+#include <hw/sample_appliance.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
-#include <applibs/gpio.h>
-#include <applibs/log.h>
-#include <hw/sample_appliance.h>
-
 #include "applibs_versions.h"
+#include "blink.h"
 
 // What the device reports when the app ends.
 typedef enum {

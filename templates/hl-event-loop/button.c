@@ -13,6 +13,4 @@ bool Button_Sample(Button* button, bool is_down) {
   return is_down;
 }
 
-int NextInterval(int interval_ms) {
-  return interval_ms > kFastest ? interval_ms / 2 : kSlowest;
-}
+int NextInterval(int interval_ms) { return interval_ms > kFastest ? interval_ms / 2 : kSlowest; }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 // An LED blinks; each press of a button changes how fast. Two timers in one event loop do it all.
+#include <applibs/eventloop.h>
+#include <applibs/gpio.h>
+#include <applibs/log.h>
 #include <errno.h>
+#include <hw/sample_appliance.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-
-#include <applibs/eventloop.h>
-#include <applibs/gpio.h>
-#include <applibs/log.h>
-#include <hw/sample_appliance.h>
 
 #include "applibs_versions.h"
 #include "button.h"

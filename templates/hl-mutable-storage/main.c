@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Counts how often the app has started, across restarts and power cuts, in the mutable file.
+#include <applibs/log.h>
+#include <applibs/storage.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <applibs/log.h>
-#include <applibs/storage.h>
 
 #include "applibs_versions.h"
 #include "record.h"
@@ -83,8 +82,7 @@ static ExitCode read_newest(int file, Record* newest) {
 static ExitCode write_record(int file, const Record* record) {
   uint8_t bytes[kRecordSize];
   Record_Encode(record, bytes);
-  const ssize_t written =
-      pwrite(file, bytes, sizeof(bytes), (off_t)Record_Offset(record->counter));
+  const ssize_t written = pwrite(file, bytes, sizeof(bytes), (off_t)Record_Offset(record->counter));
   if (written != (ssize_t)sizeof(bytes) || fsync(file) != 0) {
     Log_Debug("ERROR: cannot write the file: %s (%d)\n", strerror(errno), errno);
     return ExitCode_WriteFile;

@@ -43,8 +43,9 @@ constexpr Tables kTables = make_tables();
 
 // The CRC of `byte`'s low eight bits followed by `slice` zero bytes; slice < kSlices.
 inline std::uint32_t look_up(std::size_t slice, std::uint32_t byte) {
-  return kTables[slice][byte & 0xFFU];  // NOLINT(cppcoreguidelines-pro-bounds-constant-array-index):
-                                        // in range
+  return kTables[slice]
+                [byte & 0xFFU];  // NOLINT(cppcoreguidelines-pro-bounds-constant-array-index):
+                                 // in range
 }
 
 std::uint32_t update_bytes(std::uint32_t state, std::span<const std::byte> bytes) {

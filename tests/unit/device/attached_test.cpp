@@ -47,8 +47,9 @@ TEST_CASE("the only device is chosen, none and several are told apart", "[device
 }
 
 TEST_CASE("a device has five names", "[device]") {
-  for (const std::string& wanted : {std::string{"vb-lab"}, std::string{"192.168.35.3"},
-                                   std::string{"lab"}, std::string(8, 'b'), std::string(16, 'B')}) {
+  for (const std::string& wanted :
+       {std::string{"vb-lab"}, std::string{"192.168.35.3"}, std::string{"lab"}, std::string(8, 'b'),
+        std::string(16, 'B')}) {
     INFO(wanted);
     const auto chosen = choose(two(), wanted);
     REQUIRE(chosen);
