@@ -52,11 +52,15 @@ Result<MerkleHash> MerkleLevels::finish() {
       return levels_[level].hashes[0];
     }
     if (levels_[level].open > 0) {
-      SPHERE_TRY_ASSIGN(const MerkleHash hash, close(level));
-      SPHERE_TRY(add(level + 1, hash));
+      SPHERE_TRY(close_upwards(level));
     }
   }
   return fail(Errc::corrupt, "a hash tree needs at least one block of data");
+}
+
+Result<void> MerkleLevels::close_upwards(std::size_t level) {
+  SPHERE_TRY_ASSIGN(const MerkleHash hash, close(level));
+  return add(level + 1, hash);
 }
 
 // Writes the open block, its rest zero, and returns its hash.

@@ -45,6 +45,7 @@ class MerkleLevels {
     [[nodiscard]] bool is_one_hash() const { return closed == 0 && open == 1; }
   };
   Result<MerkleHash> close(std::size_t level);
+  Result<void> close_upwards(std::size_t level);
 
   const crypto::HashEngine* engine_;
   MerkleSalt salt_;
