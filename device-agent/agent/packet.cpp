@@ -54,11 +54,16 @@ std::optional<Packet> receive_packet(int socket, bool wait, bool& ended) {
     count = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
   } while (count < 0 && errno == EINTR);
   ended = count == 0 || (count < 0 && errno != EAGAIN);
-  if (count <= 0) {
+  if (count < 0) {
+    return std::nullopt;
+  }
+  // An empty packet looks like the end, but may carry descriptors all the same.
+  auto descriptor = take_descriptor(header);
+  if (count == 0) {
     return std::nullopt;
   }
   Packet packet{.bytes = {buffer.begin(), buffer.begin() + count}};
-  packet.descriptor = take_descriptor(header);
+  packet.descriptor = std::move(descriptor);
   return packet;
 }
 

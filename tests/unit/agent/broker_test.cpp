@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
 #include <string>
@@ -274,6 +275,37 @@ TEST_CASE("a session answers in order, and three malformed requests in a row clo
   CHECK(exchange(bad) == EPROTO);
   CHECK(exchange(good) == -1);
 
+  loop->quit();
+  runner.join();
+}
+
+TEST_CASE("a descriptor that an app sends along is closed, even with an empty packet") {
+  BrokerBench bench;
+  auto loop = Loop::create(bench.clock).value();
+  int ends[2] = {};  // NOLINT(modernize-avoid-c-arrays): what socketpair() takes
+  int pipe[2] = {};  // NOLINT(modernize-avoid-c-arrays): what pipe2() takes
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+  REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);
+  const Descriptor app{ends[0]};
+  const Descriptor write_end{pipe[1]};
+  Descriptor read_end{pipe[0]};
+  BrokerSession session{{.loop = loop.get(),
+                         .clock = &bench.clock,
+                         .service = &bench.service,
+                         .events = &bench.events},
+                        bench.app,
+                        Descriptor{ends[1]}};
+  std::thread runner{[&] { loop->run(); }};
+  const std::vector<std::byte> packet(GENERATE(0U, 7U));
+
+  REQUIRE(send_packet(app.get(), packet, read_end.get()));
+  read_end.reset();
+  bool ended = false;
+  [[maybe_unused]] const auto reply = receive_packet(app.get(), true, ended);
+
+  pollfd polled = {.fd = write_end.get(), .events = 0, .revents = 0};
+  CHECK(::poll(&polled, 1, 1000) == 1);
+  CHECK((polled.revents & POLLERR) != 0);  // Nobody has the other end of the pipe.
   loop->quit();
   runner.join();
 }
