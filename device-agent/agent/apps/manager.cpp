@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -94,7 +96,23 @@ bool AppManager::move(App& app, Event event) {
   return true;
 }
 
+// An app's set entry goes first when it is deleted, its files after: a power cut may lie between.
+void AppManager::remove_leftovers() {
+  for (const auto& folder : {parts_.broker->storage_folder(""), parts_.logs}) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry{folder, error}, end; !error && entry != end;
+         entry.increment(error)) {
+      const auto component = Guid::parse(entry->path().filename().string());
+      if (component && parts_.store->find(*component) == nullptr) {
+        // What stays is removed at the next start.
+        [[maybe_unused]] const auto removed = remove_tree(entry->path());
+      }
+    }
+  }
+}
+
 void AppManager::boot() {
+  remove_leftovers();
   std::vector<Guid> temporary;
   for (const auto& stored : parts_.store->installed()) {
     if (stored.temporary) {
@@ -272,6 +290,9 @@ void AppManager::finish_install(const std::vector<Guid>& components, bool start_
       app->restarts = 0;
       load_manifest(*app);
       move(*app, Event::installed);
+    } else if (stored != nullptr) {
+      // The same image, perhaps signed anew: it goes on running, but its file is another one.
+      app->stored = *stored;
     }
     parts_.events->add("AppUpdate", component.text(), stored != nullptr ? stored->image.text() : "",
                        json::Value{}.set("result", "installed"));

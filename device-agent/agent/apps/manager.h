@@ -104,6 +104,7 @@ class AppManager {
   void detach(App& app);
   void stop_app(App& app, const std::function<void()>& stopped);
   void erase(const Guid& component);
+  void remove_leftovers();
   [[nodiscard]] Answer<std::vector<Candidate>> check_staged() const;
   void finish_install(const std::vector<Guid>& components, bool start_apps, const Done& done);
   [[nodiscard]] Answer<void> start_installed(const std::vector<Guid>& components);

@@ -47,7 +47,9 @@ Result<Ends> make_output_pipe() {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     return tl::unexpected<Error>{system_error("create", "pipe", errno)};
   }
+  // Neither end waits for the other: what an app prints beyond the pipe's room is dropped.
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
   return Ends{Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
@@ -69,6 +71,9 @@ device_api::ErrorCode code_of(const Error& error) {
 Answer<void> AppManager::start_now(App& app, Event event) {
   if (closing_ || !move(app, event)) {
     return refuse(device_api::kBusy, "the board is shutting down");
+  }
+  if (app.timer) {  // The wait of a back-off that a start by hand ends.
+    parts_.loop->cancel(*std::exchange(app.timer, std::nullopt));
   }
   auto started = launch(app);
   if (!started) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -347,4 +348,76 @@ TEST_CASE("a follower learns that its app was deleted; the fifth follower is ref
 
   CHECK(followers[0].stream()->find("{\"end\":") != std::string::npos);
   CHECK_FALSE(followers[0].stream());
+}
+
+TEST_CASE("a start by hand ends the wait of the back-off, whatever follows") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  for (std::size_t exits = 1; exits <= 5; ++exits) {
+    bench.on_loop([&] { bench.launcher.apps[id(1)]->end({.code = 0, .signal = SIGSEGV}); });
+    CHECK(bench.soon([&] { return bench.launcher.orders.size() == exits + 1 || exits == 5; }));
+  }
+  REQUIRE(bench.soon([&] { return bench.apps->phase(test_guid(1)) == agent::Phase::backing_off; }));
+  const auto patch = [&](const std::string& trigger) {
+    return bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":")" + trigger + R"("})")
+        .status;
+  };
+  bench.launcher.ignore_terminate = true;
+
+  bench.on_loop([&] { bench.clock.advance(800ms); });  // The wait is 1 s.
+  REQUIRE(patch("start") == 200);
+  const auto first = bench.launcher.apps[id(1)];
+  std::thread stopper{[&] { CHECK(patch("stop") == 200); }};
+  CHECK(bench.soon([&] { return first->terminated == 1; }));
+  bench.on_loop([&] { bench.clock.advance(300ms); });  // The wait would end now.
+  bench.on_loop([] {});
+  bench.on_loop([&] { first->end({.code = 0, .signal = 0}); });
+  stopper.join();
+  REQUIRE(patch("start") == 200);
+  bench.on_loop([&] { bench.clock.advance(300ms); });  // Now the grace of the stop.
+  bench.on_loop([] {});
+  bench.on_loop([] {});
+
+  CHECK_FALSE(bench.loop->call([&] { return bench.launcher.apps[id(1)]->status.has_value(); }));
+}
+
+TEST_CASE("the same image signed again can be installed and started") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  REQUIRE(bench.install({}).status == 200);  // Other bytes: a signature is never the same twice.
+
+  CHECK(bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":"stop"})").status == 200);
+  const auto started = bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":"start"})");
+
+  INFO(started.text);
+  CHECK(started.status == 200);
+  CHECK(bench.state_of(1) == "running");
+}
+
+TEST_CASE("an app that prints faster than it is read is not held up") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+
+  const int flags = ::fcntl(bench.launcher.apps[id(1)]->output.get(), F_GETFL);
+
+  CHECK((flags & O_NONBLOCK) != 0);
+}
+
+TEST_CASE("what a deleted app left behind when the power went is gone after the start") {
+  AgentBench bench;
+  const std::string storage = R"({"MutableStorage":{"SizeKB":8}})";
+  REQUIRE(bench.install({.component = 1, .capabilities = storage}).status == 200);
+  for (const auto* folder : {"storage", "log/apps"}) {
+    for (const int app : {1, 2}) {
+      REQUIRE(make_directories(bench.path() / folder / id(app)));
+      REQUIRE(write_file(bench.path() / folder / id(app) / "file", "secret"));
+    }
+  }
+
+  bench.restart();
+
+  for (const auto* folder : {"storage", "log/apps"}) {
+    CHECK(std::filesystem::exists(bench.path() / folder / id(1) / "file"));
+    CHECK_FALSE(std::filesystem::exists(bench.path() / folder / id(2)));
+  }
 }
