@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The HTTP server. One thread does all input and output, as coroutines; handlers and sinks, which
 // may block, run on the worker threads. Everything but those runs on the one thread: no locks.
+//
+// NOLINTBEGIN(misc-include-cleaner): Asio's and Beast's headers stand for their impl/ ones
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): every coroutine is awaited
+// by the one that owns what it refers to NOLINTBEGIN(cert-err33-c): calls with an error_code, whose
+// result says the same NOLINTBEGIN(bugprone-exception-escape): Asio throws std::bad_alloc at most,
+// which ends the program NOLINTBEGIN(bugprone-casting-through-void): the generic address of the
+// socket interface
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -721,3 +727,8 @@ Result<std::unique_ptr<Server>> Server::start(std::vector<Descriptor> listeners,
 }
 
 }  // namespace sphere::http
+// NOLINTEND(bugprone-casting-through-void)
+// NOLINTEND(bugprone-exception-escape)
+// NOLINTEND(cert-err33-c)
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
+// NOLINTEND(misc-include-cleaner)
