@@ -18,6 +18,8 @@ namespace sphere::cli {
 
 // What a command may use; filled by main from the environment, the configuration files and the
 // global options. Lives as long as the command runs.
+// It is made once and never assigned, so it holds references.
+// NOLINTBEGIN(cppcoreguidelines-avoid-const-or-ref-data-members): see above
 struct Context {
   const Clock& clock;
   Reporter& reporter;
@@ -37,5 +39,6 @@ struct Context {
   // The device's number for the error that is being returned, for "deviceError" of the json form.
   std::optional<device::DeviceError> device_error = {};
 };
+// NOLINTEND(cppcoreguidelines-avoid-const-or-ref-data-members)
 
 }  // namespace sphere::cli

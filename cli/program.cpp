@@ -49,7 +49,7 @@ Format early_format(const std::vector<std::string>& arguments) {
 
 // How this run speaks.
 struct Voice {
-  TerminalReporter& reporter;
+  TerminalReporter* reporter;  // Never null.
   Format format;
   bool color = false;
   bool format_is_chosen = true;  // By an option, a variable or a file.
@@ -64,8 +64,8 @@ int report_output_failure(TerminalReporter& reporter, const Error& error) {
 // for one value there.
 int report(const Voice& voice, const Error& error, std::string_view needs,
            const std::optional<device::DeviceError>& device_error) {
-  voice.reporter.finish(true);
-  voice.reporter.error(error);
+  voice.reporter->finish(true);
+  voice.reporter->error(error);
   if (voice.format == Format::json || voice.format == Format::jsonc ||
       voice.format == Format::yaml) {
     const auto text = render({.data = error_value(error, needs, device_error)},
@@ -172,7 +172,7 @@ Result<void> render_result(const Output& output, const Voice& voice) {
   if (output.stream) {
     return render_stream(output, options);
   }
-  voice.reporter.finish(output.verdict_failed);
+  voice.reporter->finish(output.verdict_failed);
   return write_standard_output(render(output, options));
 }
 
@@ -180,7 +180,7 @@ Result<void> render_result(const Output& output, const Voice& voice) {
 Result<bool> run_command(const CommandSpec& command, const ParsedLine& line, Context& context,
                          const Voice& voice) {
   if (!line.global.yes) {
-    SPHERE_TRY(confirm(command, line.arguments, voice.reporter));
+    SPHERE_TRY(confirm(command, line.arguments, *voice.reporter));
   }
   Run run = command.run;
   if (run == nullptr) {
@@ -196,7 +196,7 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
   const auto choice = color_choice(line.global, settings);
   TerminalReporter reporter{
       reporter_options(line.global, settings, use_color(STDERR_FILENO, choice)), clock};
-  const Voice voice{.reporter = reporter,
+  const Voice voice{.reporter = &reporter,
                     .format = chosen_format(line.global, settings),
                     .color = use_color(STDOUT_FILENO, choice),
                     .format_is_chosen = line.global.output || !settings.output.value.empty()};
@@ -255,7 +255,7 @@ int run_line(const std::vector<std::string>& arguments) {
   if (!arguments.empty() && arguments.front() == "__complete") {
     return run_complete(arguments, reporter);
   }
-  const Voice early{.reporter = reporter, .format = early_format(arguments)};
+  const Voice early{.reporter = &reporter, .format = early_format(arguments)};
   const auto resolved = resolve(arguments);
   if (!resolved) {
     return report(early, resolved.error(), "L", {});

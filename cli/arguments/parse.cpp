@@ -4,15 +4,20 @@
 #include <chrono>
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
+#include <CLI/Config.hpp>  // IWYU pragma: keep: App.hpp needs its bodies
+#include <CLI/Error.hpp>
+#include <CLI/Formatter.hpp>  // IWYU pragma: keep: as Config.hpp
+#include <CLI/Option.hpp>
+#include <CLI/StringTools.hpp>
 #include <fmt/format.h>
 
 #include "cli/arguments/command_line.h"
@@ -152,17 +157,23 @@ Result<void> check_choice(const CommandSpec& command, const OptionSpec& option,
               {.reason = "usage.bad-value", .value = value, .next = help_of(command)});
 }
 
+Result<void> check_option(const CommandSpec& command, const OptionSpec& option,
+                          const Arguments& arguments) {
+  for (const std::string& value : arguments.list(option.name)) {
+    SPHERE_TRY(check_choice(command, option, value));
+  }
+  if (!option.required || arguments.has(option.name)) {
+    return {};
+  }
+  return fail(Errc::invalid_argument, fmt::format("option --{} is missing", option.name),
+              {.reason = "usage.missing-option",
+               .value = fmt::format("--{}", option.name),
+               .next = help_of(command)});
+}
+
 Result<void> check_values(const CommandSpec& command, const Arguments& arguments) {
   for (const OptionSpec* option : options_of(command)) {
-    for (const std::string& value : arguments.list(option->name)) {
-      SPHERE_TRY(check_choice(command, *option, value));
-    }
-    if (option->required && !arguments.has(option->name)) {
-      return fail(Errc::invalid_argument, fmt::format("option --{} is missing", option->name),
-                  {.reason = "usage.missing-option",
-                   .value = fmt::format("--{}", option->name),
-                   .next = help_of(command)});
-    }
+    SPHERE_TRY(check_option(command, *option, arguments));
   }
   for (std::size_t i = arguments.positionals.size(); i < command.positionals.size(); ++i) {
     if (command.positionals[i].required) {
@@ -178,7 +189,7 @@ Result<void> check_values(const CommandSpec& command, const Arguments& arguments
 Result<std::chrono::seconds> read_seconds(const std::string& text) {
   constexpr int kMost = 86400;
   int seconds = 0;
-  const char* const end = text.data() + text.size();
+  const char* const end = std::to_address(text.end());
   const auto read = std::from_chars(text.data(), end, seconds);
   if (read.ec != std::errc{} || read.ptr != end || seconds < 1 || seconds > kMost) {
     return fail(Errc::invalid_argument,
@@ -198,14 +209,14 @@ Result<void> check_offered(const CommandSpec& command, const Arguments& argument
   if (arguments.has("query") && !has_own(command, "query")) {
     return fail(Errc::invalid_argument, "--query is not offered",
                 {.reason = "usage.not-offered",
-                 .value = *arguments.value("query"),
+                 .value = arguments.value("query").value_or(""),
                  .next = "--output json | jp 'EXPRESSION' (package jp), or jq"});
   }
   if (command.needs == Needs::local && arguments.has("device") && !has_own(command, "device")) {
     return fail(Errc::invalid_argument,
                 fmt::format("sphere {} needs no device, so it takes no --device", command.path),
                 {.reason = "usage.unknown-option",
-                 .value = *arguments.value("device"),
+                 .value = arguments.value("device").value_or(""),
                  .next = help_of(command)});
   }
   return {};
@@ -248,6 +259,15 @@ void add_defaults(const CommandSpec& command, Arguments& arguments) {
   }
 }
 
+// Checks what was read, takes the global options out of it and adds the defaults.
+Result<void> finish(const CommandSpec& command, ParsedLine& parsed) {
+  SPHERE_TRY(check_offered(command, parsed.arguments));
+  SPHERE_TRY(check_values(command, parsed.arguments));
+  SPHERE_TRY(take_global(command, parsed));
+  add_defaults(command, parsed.arguments);
+  return {};
+}
+
 }  // namespace
 
 Result<ParsedLine> parse_line(const CommandSpec& command, const std::vector<std::string>& rest) {
@@ -256,15 +276,11 @@ Result<ParsedLine> parse_line(const CommandSpec& command, const std::vector<std:
   ParsedLine parsed;
   parsed.arguments = std::move(read.arguments);
   parsed.warnings = spelled.warnings;
-  if (parsed.arguments.has("help") && !has_own(command, "help")) {
-    parsed.global.help = true;
-    return parsed;
+  parsed.global.help = parsed.arguments.has("help") && !has_own(command, "help");
+  if (!parsed.global.help) {
+    SPHERE_TRY(check_left_over(command, spelled, read.left_over));
+    SPHERE_TRY(finish(command, parsed));
   }
-  SPHERE_TRY(check_left_over(command, spelled, read.left_over));
-  SPHERE_TRY(check_offered(command, parsed.arguments));
-  SPHERE_TRY(check_values(command, parsed.arguments));
-  SPHERE_TRY(take_global(command, parsed));
-  add_defaults(command, parsed.arguments);
   return parsed;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/arguments/command_line.h"
 #include "cli/arguments/global_options.h"

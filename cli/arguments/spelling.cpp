@@ -5,13 +5,16 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/arguments/global_options.h"
 #include "cli/commands/command.h"
@@ -41,17 +44,20 @@ struct Match {
 class Speller {
  public:
   Speller(const CommandSpec& command, const std::vector<std::string>& rest)
-      : command_{command}, rest_{rest} {}
+      : command_{&command}, rest_{&rest} {}
 
   Result<Spelled> run() {
-    for (index_ = 0; index_ < rest_.size(); ++index_) {
-      const std::string& word = rest_[index_];
+    for (index_ = 0; index_ < rest_->size(); ++index_) {
+      const std::string& word = (*rest_)[index_];
       if (word == "--") {
         take_rest();
         break;
       }
       if (is_option(word)) {
-        SPHERE_TRY(take_option(word));
+        more_letters_ = word;
+        while (!more_letters_.empty()) {
+          SPHERE_TRY(take_option(std::exchange(more_letters_, {})));
+        }
       } else {
         add_value(word);
       }
@@ -67,24 +73,24 @@ class Speller {
 
   void take_rest() {
     result_.tokens.emplace_back("--");
-    for (++index_; index_ < rest_.size(); ++index_) {
-      add_value(rest_[index_]);
+    for (++index_; index_ < rest_->size(); ++index_) {
+      add_value((*rest_)[index_]);
     }
   }
 
   [[nodiscard]] bool next_is_value() const {
-    return index_ + 1 < rest_.size() && !rest_[index_ + 1].starts_with("--");
+    return index_ + 1 < rest_->size() && !(*rest_)[index_ + 1].starts_with("--");
   }
 
   // Older spellings gave --output, -o and -h other meanings, told apart by their value
   // (cli.md 11.2).
   [[nodiscard]] bool means_global(const OptionSpec& global, const OptionToken& token) const {
     if (global.name == "help") {
-      return token.is_long || index_ + 1 >= rest_.size() || is_option(rest_[index_ + 1]);
+      return token.is_long || index_ + 1 >= rest_->size() || is_option((*rest_)[index_ + 1]);
     }
     if (global.name == "output") {
       const std::string& value =
-          token.has_value || !next_is_value() ? token.value : rest_[index_ + 1];
+          token.has_value || !next_is_value() ? token.value : (*rest_)[index_ + 1];
       return std::ranges::find(global.choices, value) != global.choices.end();
     }
     return false;
@@ -94,8 +100,8 @@ class Speller {
     const auto is_named = [&token](const OptionSpec& option) {
       return token.is_long ? option.name == token.name : option.short_name == token.name;
     };
-    const auto own = std::ranges::find_if(command_.options, is_named);
-    if (own != command_.options.end()) {
+    const auto own = std::ranges::find_if(command_->options, is_named);
+    if (own != command_->options.end()) {
       return {.option = &*own};
     }
     const auto globals = global_options();
@@ -106,8 +112,8 @@ class Speller {
     const auto has_name = [&token](const OptionSpec& option) {
       return (token.name.size() == 1) != token.is_long && has_alias(option, token.name);
     };
-    const auto alias = std::ranges::find_if(command_.options, has_name);
-    if (alias != command_.options.end()) {
+    const auto alias = std::ranges::find_if(command_->options, has_name);
+    if (alias != command_->options.end()) {
       return {.option = &*alias, .is_alias = true};
     }
     if (global != globals.end()) {
@@ -117,8 +123,8 @@ class Speller {
       const auto other = std::ranges::find_if(globals, has_name);
       return {.option = other == globals.end() ? nullptr : &*other};
     }
-    return {.option = token.name == "v" &&
-                              std::ranges::find(kShortVerbose, command_.path) != kShortVerbose.end()
+    return {.option = token.name == "v" && std::ranges::find(kShortVerbose, command_->path) !=
+                                               kShortVerbose.end()
                           ? find_global_option("verbose")
                           : nullptr};
   }
@@ -129,7 +135,7 @@ class Speller {
       return {};
     }
     const std::string_view name = word.substr(1, word.find('=') - 1);
-    for (const OptionSpec& option : command_.options) {
+    for (const OptionSpec& option : command_->options) {
       if (name.size() > 1 && (option.short_name == name || has_alias(option, name))) {
         token = read_option(fmt::format("-{}", word));
         return {.option = &option};
@@ -155,7 +161,10 @@ class Speller {
     }
     result_.tokens.push_back(fmt::format("--{}", option.name));
     if (option.kind == OptionKind::flag) {
-      return end_flag(option, token);
+      SPHERE_TRY(check_flag(option, token));
+      // The letters behind a one-letter flag are further options.
+      more_letters_ = token.has_value ? "-" + token.value : std::string{};
+      return {};
     }
     if (token.has_value) {
       add_value(token.value);
@@ -165,29 +174,27 @@ class Speller {
       return fail(Errc::invalid_argument, fmt::format("option --{} needs a value", option.name),
                   {.reason = "usage.bad-value",
                    .value = "--" + std::string{option.name},
-                   .next = fmt::format("sphere {} --help", command_.path)});
+                   .next = fmt::format("sphere {} --help", command_->path)});
     }
-    add_value(rest_[++index_]);
+    add_value((*rest_)[++index_]);
     return {};
   }
 
-  // A flag takes no value; the letters after a one-letter flag are further options.
-  Result<void> end_flag(const OptionSpec& option, const OptionToken& token) {
-    if (!token.has_value) {
+  [[nodiscard]] Result<void> check_flag(const OptionSpec& option, const OptionToken& token) const {
+    const bool has_letters = !token.is_long && !token.value.empty() && token.value.front() != '=';
+    if (!token.has_value || has_letters) {
       return {};
     }
-    if (token.is_long || token.value.empty() || token.value.front() == '=') {
-      return fail(Errc::invalid_argument, fmt::format("option --{} takes no value", option.name),
-                  {.reason = "usage.bad-value",
-                   .value = token.value,
-                   .next = fmt::format("sphere {} --help", command_.path)});
-    }
-    return take_option("-" + token.value);
+    return fail(Errc::invalid_argument, fmt::format("option --{} takes no value", option.name),
+                {.reason = "usage.bad-value",
+                 .value = token.value,
+                 .next = fmt::format("sphere {} --help", command_->path)});
   }
 
-  const CommandSpec& command_;
-  const std::vector<std::string>& rest_;
+  const CommandSpec* command_;
+  const std::vector<std::string>* rest_;
   std::size_t index_ = 0;
+  std::string more_letters_;  // "-ab" behind a flag; empty when there are none.
   Spelled result_;
 };
 
@@ -239,8 +246,9 @@ std::string value_of(const Spelled& spelled, const std::string& word) {
   if (word.empty() || word.front() != kPlaceHolder) {
     return word;
   }
-  const char* const end = word.data() + word.size();
-  const auto read = std::from_chars(word.data() + 1, end, index);
+  const std::string_view digits = std::string_view{word}.substr(1);
+  const char* const end = std::to_address(digits.end());
+  const auto read = std::from_chars(digits.data(), end, index);
   if (read.ec != std::errc{} || read.ptr != end || index >= spelled.values.size()) {
     return word;
   }

@@ -74,7 +74,7 @@ Result<Output> run(Context& /*context*/, const Arguments& arguments) {
     return fail(Errc::invalid_argument, "SHELL is one of bash, zsh, fish",
                 {.reason = "usage.bad-value", .value = shell, .next = "sphere completion --help"});
   }
-  Output output{.columns = {{"script", "Script"}}};
+  Output output{.columns = {{.key = "script", .heading = "Script"}}};
   output.data.set("script", script);
   output.text = script;
   output.text_by_default = true;

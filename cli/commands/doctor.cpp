@@ -23,9 +23,11 @@ struct Area {
   std::vector<doctor::Check> (*run)(const Context& context);
 };
 constexpr std::array kAreas = {
-    Area{"sdk", doctor::check_sdk},       Area{"virtual-board", doctor::check_virtual_board},
-    Area{"device", doctor::check_device}, Area{"clock", doctor::check_clock},
-    Area{"ports", doctor::check_ports},
+    Area{.name = "sdk", .run = doctor::check_sdk},
+    Area{.name = "virtual-board", .run = doctor::check_virtual_board},
+    Area{.name = "device", .run = doctor::check_device},
+    Area{.name = "clock", .run = doctor::check_clock},
+    Area{.name = "ports", .run = doctor::check_ports},
 };
 constexpr std::array<std::string_view, 5> kAreaNames = {"sdk", "virtual-board", "device", "clock",
                                                         "ports"};
@@ -40,10 +42,11 @@ json::Value to_row(const doctor::Check& check) {
 }
 
 Result<Output> run(Context& context, const Arguments& arguments) {
-  Output output{
-      .data = json::Array{},
-      .columns = {
-          {"check", "Check"}, {"result", "Result"}, {"detail", "Detail"}, {"next", "Next"}}};
+  Output output{.data = json::Array{},
+                .columns = {{.key = "check", .heading = "Check"},
+                            {.key = "result", .heading = "Result"},
+                            {.key = "detail", .heading = "Detail"},
+                            {.key = "next", .heading = "Next"}}};
   const auto only = arguments.value("only");
   for (const Area& area : kAreas) {
     if (only && *only != area.name) {

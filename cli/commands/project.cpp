@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -29,10 +28,10 @@ json::Value to_list(const std::vector<std::string>& texts) {
 Result<Output> list_templates(Context& context, const Arguments& /*arguments*/) {
   SPHERE_TRY_ASSIGN(const auto templates, project::list_templates(context.sdk_directory));
   Output output{.data = json::Array{},
-                .columns = {{"name", "Name"},
-                            {"kind", "Kind"},
-                            {"language", "Language"},
-                            {"description", "Description"}}};
+                .columns = {{.key = "name", .heading = "Name"},
+                            {.key = "kind", .heading = "Kind"},
+                            {.key = "language", .heading = "Language"},
+                            {.key = "description", .heading = "Description"}}};
   for (const project::TemplateInfo& info : templates) {
     json::Value row;
     row.set("name", info.name);
@@ -73,6 +72,7 @@ Result<Output> build(Context& context, const Arguments& arguments) {
                                     .sdk_directory = context.sdk_directory,
                                     .interrupted = &context.interrupted}));
   std::vector<std::string> packages;
+  packages.reserve(built.packages.size());
   for (const auto& package : built.packages) {
     packages.push_back(package.string());
   }

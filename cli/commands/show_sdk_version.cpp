@@ -58,9 +58,9 @@ Result<Output> run(Context& context, const Arguments& /*arguments*/) {
          .value = context.sdk_directory.string(),
          .next = "set SPHERE_SDK_DIR to the folder of an SDK"}));
   }
-  Output output{.columns = {{"sdkVersion", "SDK version"},
-                            {"sdkDirectory", "SDK directory"},
-                            {"apiSets", "API sets"}}};
+  Output output{.columns = {{.key = "sdkVersion", .heading = "SDK version"},
+                            {.key = "sdkDirectory", .heading = "SDK directory"},
+                            {.key = "apiSets", .heading = "API sets"}}};
   output.data.set("sdkVersion", trim(*version));
   output.data.set("sdkDirectory", context.sdk_directory.string());
   output.data.set("apiSets", api_sets(context.sdk_directory));

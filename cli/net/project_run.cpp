@@ -91,7 +91,10 @@ Result<Output> run(Context& context, const Arguments& arguments) {
   if (!arguments.has("follow")) {
     return output;
   }
-  output.columns = {{"seq", "Number"}, {"at", "At"}, {"text", "Text"}, {"cut", "Cut"}};
+  output.columns = {{.key = "seq", .heading = "Number"},
+                    {.key = "at", .heading = "At"},
+                    {.key = "text", .heading = "Text"},
+                    {.key = "cut", .heading = "Cut"}};
   output.text_of = [](const json::Value& line) {
     return escape_control(line.string_at("text").value_or(""));
   };

@@ -98,7 +98,7 @@ std::string last_lines(const std::filesystem::path& log) {
 class Builder {
  public:
   explicit Builder(const BuildRequest& request)
-      : request_{request}, log_{request.directory / "out" / request.preset / "sphere-build.log"} {}
+      : request_{&request}, log_{request.directory / "out" / request.preset / "sphere-build.log"} {}
 
   Result<Built> run() {
     SPHERE_TRY(make_directories(log_.parent_path()));
@@ -107,7 +107,7 @@ class Builder {
     if (!log_descriptor_) {
       return tl::make_unexpected(system_error("create", log_, errno));
     }
-    SPHERE_TRY(cmake("configuring", {"--preset", request_.preset}));
+    SPHERE_TRY(cmake("configuring", {"--preset", request_->preset}));
     SPHERE_TRY_ASSIGN(const auto folder, build_folder());
     SPHERE_TRY(cmake("building", {"--build", folder.string()}));
     return Built{.packages = packages_in(folder), .log = log_};
@@ -118,8 +118,8 @@ class Builder {
     Command command{.program = "cmake", .arguments = std::move(arguments)};
     // With its slash: older projects append names without one.
     command.environment = {{"AzureSphereDefaultSDKDir",
-                            std::filesystem::absolute(request_.sdk_directory).string() + "/"}};
-    command.directory = request_.directory;
+                            std::filesystem::absolute(request_->sdk_directory).string() + "/"}};
+    command.directory = request_->directory;
     command.standard_output = log_descriptor_.get();
     command.standard_error = log_descriptor_.get();
     command.new_session = true;  // A group of its own, to be stopped as a whole.
@@ -148,7 +148,7 @@ class Builder {
       if (const auto status = child.poll()) {
         return *status;
       }
-      if (request_.interrupted != nullptr && *request_.interrupted) {
+      if (request_->interrupted != nullptr && *request_->interrupted) {
         ::kill(-child.pid(), SIGTERM);
         SPHERE_TRY(child.wait());
         return fail(Errc::cancelled, "the build was stopped");
@@ -163,7 +163,7 @@ class Builder {
     SPHERE_TRY_ASSIGN(const auto text, read_text_file(log_, kLargestLog));
     const auto at = text.rfind(kLine);
     if (at == std::string::npos) {
-      return request_.directory / "out" / request_.preset;
+      return request_->directory / "out" / request_->preset;
     }
     const auto start = at + kLine.size();
     return std::filesystem::path{text.substr(start, text.find('\n', start) - start)};
@@ -182,7 +182,7 @@ class Builder {
     return packages;
   }
 
-  const BuildRequest& request_;
+  const BuildRequest* request_;
   std::filesystem::path log_;
   Descriptor log_descriptor_;
 };
