@@ -2,14 +2,11 @@
 #include "cli/commands/image_package.h"
 
 #include <array>
-#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>

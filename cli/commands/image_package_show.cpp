@@ -22,6 +22,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
@@ -34,8 +35,8 @@ constexpr std::size_t kHexShown = 32;  // Bytes of an unknown section in the tex
 
 // What show found out, for both forms.
 struct Findings {
-  const PackageFile& file;
-  const image::Metadata& metadata;
+  const PackageFile* file;
+  const image::Metadata* metadata;
   SignatureReport signature;
   std::optional<image::Package> package = {};  // An application that could be read.
   std::string problem = {};                    // Why its content could not be read.
@@ -69,7 +70,7 @@ std::string signature_lines(const Findings& findings) {
 
 std::string section_lines(const Findings& findings) {
   std::string text;
-  for (const auto& section : findings.metadata.sections) {
+  for (const auto& section : findings.metadata->sections) {
     const auto fields = image::describe_section(section);
     if (fields.empty()) {
       const auto shown = std::min(section.payload.size(), kHexShown);
@@ -130,11 +131,11 @@ std::string file_lines(const image::Package& package) {
 }
 
 std::string to_text(const Findings& findings) {
-  const auto& bytes = findings.file.bytes;
-  std::string text = line("Image package", findings.file.path);
+  const auto& bytes = findings.file->bytes;
+  std::string text = line("Image package", findings.file->path);
   text += line("Size", fmt::format("{} bytes (body {})", with_thousands(bytes.size()),
-                                   with_thousands(findings.metadata.body_size)));
-  text += line("Format", format_text(findings.metadata));
+                                   with_thousands(findings.metadata->body_size)));
+  text += line("Format", format_text(*findings.metadata));
   text += line("SHA-256", to_hex(crypto::sha256(bytes)));
   text += section_lines(findings);
   if (findings.package) {
@@ -169,8 +170,8 @@ json::Value section_values(const image::Metadata& metadata) {
 json::Value signature_value(const Findings& findings) {
   const auto* key = findings.signature.key;
   json::Value value;
-  value.set("type", static_cast<std::uint64_t>(findings.metadata.signature_info.signing_type))
-      .set("certificate", to_hex(findings.metadata.signature_info.thumbprint))
+  value.set("type", static_cast<std::uint64_t>(findings.metadata->signature_info.signing_type))
+      .set("certificate", to_hex(findings.metadata->signature_info.thumbprint))
       .set("keyId", key == nullptr ? json::Value{} : json::Value{to_hex(key->key.id())})
       .set("key", key == nullptr ? std::string_view{"unknown"} : key->kind)
       .set("result", findings.signature.result);
@@ -191,7 +192,7 @@ json::Value file_values(const image::Package& package) {
 }
 
 json::Value to_value(const Findings& findings) {
-  const auto& metadata = findings.metadata;
+  const auto& metadata = *findings.metadata;
   const auto type = metadata.identity.image_type;
   const auto name = image::image_type_name(type);
   json::Value value;
@@ -199,7 +200,7 @@ json::Value to_value(const Findings& findings) {
       .set("componentId", metadata.identity.component_id.text())
       .set("name", metadata.debug.name)
       .set("imageType", name.empty() ? std::to_string(type) : std::string{name})
-      .set("bytes", static_cast<std::uint64_t>(findings.file.bytes.size()))
+      .set("bytes", static_cast<std::uint64_t>(findings.file->bytes.size()))
       .set("format", format_text(metadata))
       .set("sections", section_values(metadata))
       .set("signature", signature_value(findings));
@@ -225,8 +226,8 @@ Result<Output> run_show_package(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto file, read_package_file(arguments));
   SPHERE_TRY_ASSIGN(const auto metadata, image::read_metadata(file.bytes));
   const auto keys = known_keys(context);
-  Findings findings{.file = file,
-                    .metadata = metadata,
+  Findings findings{.file = &file,
+                    .metadata = &metadata,
                     .signature = look_at_signature(file.bytes, metadata, keys)};
   auto package = image::parse_package(file.bytes);
   bool is_good = findings.signature.result != "bad";

@@ -3,11 +3,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/commands/nouns.h"
@@ -35,13 +33,13 @@ json::Value to_value(const crypto::KeyInfo& info) {
 }
 
 std::vector<Column> columns() {
-  return {{"name", "Name"},
-          {"use", "Use"},
-          {"keyId", "Key ID"},
-          {"algorithm", "Algorithm"},
-          {"certificate", "Certificate"},
-          {"location", "Location"},
-          {"createdUtc", "Created (UTC)"}};
+  return {{.key = "name", .heading = "Name"},
+          {.key = "use", .heading = "Use"},
+          {.key = "keyId", .heading = "Key ID"},
+          {.key = "algorithm", .heading = "Algorithm"},
+          {.key = "certificate", .heading = "Certificate"},
+          {.key = "location", .heading = "Location"},
+          {.key = "createdUtc", .heading = "Created (UTC)"}};
 }
 
 Result<void> require_home(const Context& context) {
