@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/confirm.h"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <unistd.h>

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
-#include <cctype>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <netinet/in.h>
@@ -28,8 +28,9 @@ struct Port {
   std::uint16_t number;
   std::string_view use;
 };
-constexpr std::array kPorts = {Port{48938, "local device service"}, Port{2342, "app output"},
-                               Port{2345, "app debugger"}};
+constexpr std::array kPorts = {Port{.number = 48938, .use = "local device service"},
+                               Port{.number = 2342, .use = "app output"},
+                               Port{.number = 2345, .use = "app debugger"}};
 constexpr std::size_t kLargestTable = std::size_t{4} << 20U;
 
 // The inode of the socket that listens at `port`, from the kernel's table; "" when none does.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -79,14 +80,27 @@ struct Probe {
 constexpr std::string_view kNamespaces =
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 "
     "user.max_user_namespaces=1000";
-constexpr Probe kProbes[] = {
-    {"virtual-board: namespaces", make_namespaces, Verdict::fail, kNamespaces},
-    {"virtual-board: network namespace", make_network_namespace, Verdict::warn, kNamespaces},
-    {"virtual-board: mount", mount_memory, Verdict::fail,
-     "run where mounting in a user namespace is allowed; some containers forbid it"},
-    {"virtual-board: seccomp", query_seccomp, Verdict::fail, "use a kernel with CONFIG_SECCOMP"},
-    {"virtual-board: landlock", query_landlock, Verdict::warn,
-     "use a kernel with Landlock (5.13 or later, lsm=landlock,...)"},
+constexpr std::array kProbes = {
+    Probe{.name = "virtual-board: namespaces",
+          .run = make_namespaces,
+          .missing = Verdict::fail,
+          .next = kNamespaces},
+    Probe{.name = "virtual-board: network namespace",
+          .run = make_network_namespace,
+          .missing = Verdict::warn,
+          .next = kNamespaces},
+    Probe{.name = "virtual-board: mount",
+          .run = mount_memory,
+          .missing = Verdict::fail,
+          .next = "run where mounting in a user namespace is allowed; some containers forbid it"},
+    Probe{.name = "virtual-board: seccomp",
+          .run = query_seccomp,
+          .missing = Verdict::fail,
+          .next = "use a kernel with CONFIG_SECCOMP"},
+    Probe{.name = "virtual-board: landlock",
+          .run = query_landlock,
+          .missing = Verdict::warn,
+          .next = "use a kernel with Landlock (5.13 or later, lsm=landlock,...)"},
 };
 
 Check probe_check(const Probe& probe) {

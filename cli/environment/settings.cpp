@@ -13,11 +13,13 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/environment/variables.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device/virtual_board.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -32,12 +34,12 @@ struct TextKey {
   bool in_project;  // A project may set it: nothing that decides about trust or identity.
 };
 constexpr std::array kTextKeys = {
-    TextKey{"output", &Settings::output, true},
-    TextKey{"color", &Settings::color, false},
-    TextKey{"device", &Settings::device, true},
-    TextKey{"sdkDirectory", &Settings::sdk_directory, false},
-    TextKey{"signKey", &Settings::sign_key, true},
-    TextKey{"progress", &Settings::progress, false},
+    TextKey{.key = "output", .setting = &Settings::output, .in_project = true},
+    TextKey{.key = "color", .setting = &Settings::color, .in_project = false},
+    TextKey{.key = "device", .setting = &Settings::device, .in_project = true},
+    TextKey{.key = "sdkDirectory", .setting = &Settings::sdk_directory, .in_project = false},
+    TextKey{.key = "signKey", .setting = &Settings::sign_key, .in_project = true},
+    TextKey{.key = "progress", .setting = &Settings::progress, .in_project = false},
 };
 // Keys of other programs and of the service commands.
 constexpr std::array<std::string_view, 8> kOtherKeys = {
@@ -48,9 +50,9 @@ struct Choice {
   std::string_view key;
   std::string_view words;  // Separated by blanks.
 };
-constexpr std::array kChoices = {Choice{"output", "table json jsonc yaml tsv none"},
-                                 Choice{"color", "auto always never"},
-                                 Choice{"progress", "auto plain json none"}};
+constexpr std::array kChoices = {Choice{.key = "output", .words = "table json jsonc yaml tsv none"},
+                                 Choice{.key = "color", .words = "auto always never"},
+                                 Choice{.key = "progress", .words = "auto plain json none"}};
 
 tl::unexpected<Error> broken(const std::filesystem::path& file, const json::Source& source,
                              const std::string& what) {
@@ -192,12 +194,11 @@ SettingsPlaces settings_places() {
 
 Result<Settings> load_settings(const SettingsPlaces& places) {
   Settings settings;
-  SPHERE_TRY(read_settings_file(settings, places.system_file, false));
-  if (!places.user_file.empty()) {
-    SPHERE_TRY(read_settings_file(settings, places.user_file, false));
-  }
-  if (const auto file = project_file(places.current_directory); !file.empty()) {
-    SPHERE_TRY(read_settings_file(settings, file, true));
+  const auto project = project_file(places.current_directory);
+  for (const auto* file : {&places.system_file, &places.user_file, &project}) {
+    if (!file->empty()) {
+      SPHERE_TRY(read_settings_file(settings, *file, file == &project));
+    }
   }
   SPHERE_TRY(take_variables(settings));
   return settings;
@@ -220,7 +221,7 @@ device::UserDirectories user_directories() {
 std::filesystem::path find_sdk(const Settings& settings, const std::filesystem::path& program) {
   if (!settings.sdk_directory.value.empty()) {
     // With or without a slash at the end.
-    std::filesystem::path named{settings.sdk_directory.value};
+    const std::filesystem::path named{settings.sdk_directory.value};
     return named.has_filename() ? named : named.parent_path();
   }
   const auto bin = program.parent_path();
