@@ -58,15 +58,15 @@ json::Value to_json(const LoggedEvent& event) {
 EventLog::EventLog(fs::path directory, const Clock& clock)
     : directory_{std::move(directory)}, clock_{&clock} {
   if (make_directories(directory_, 0700)) {
-    read_segment(directory_ / kEarlier);
-    read_segment(directory_ / kCurrent);
+    [[maybe_unused]] const bool earlier = read_segment(directory_ / kEarlier);
+    torn_ = !read_segment(directory_ / kCurrent);
   }
 }
 
-void EventLog::read_segment(const fs::path& path) {
+bool EventLog::read_segment(const fs::path& path) {
   const auto text = read_text_file(path, 2 * kSegmentBytes);
   if (!text) {
-    return;
+    return true;
   }
   for (const auto& row : split(*text, '\n')) {
     const auto value = row.empty() ? fail(Errc::corrupt, "") : json::parse(row);
@@ -74,6 +74,7 @@ void EventLog::read_segment(const fs::path& path) {
       put(event_from_json(*value));
     }
   }
+  return text->empty() || text->ends_with('\n');
 }
 
 void EventLog::add(std::string_view category, std::string_view component_id,
@@ -113,6 +114,8 @@ void EventLog::put(LoggedEvent event) {
   last_ = event.seq;
   events_.push_back(std::move(event));
   if (events_.size() > kEvents) {
+    std::erase_if(started_,
+                  [gone = events_.front().seq](const auto& entry) { return entry.first == gone; });
     events_.pop_front();
   }
 }
@@ -123,14 +126,12 @@ void EventLog::store(const LoggedEvent& event) {
   const auto size = fs::file_size(path, error);
   if (!error && size > kSegmentBytes) {
     fs::rename(path, directory_ / kEarlier, error);
+    torn_ = torn_ && error;
   }
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
-  const auto row = json::to_compact(to_json(event)) + "\n";
-  if (file) {
-    // A full disk loses the record of the event, not the event itself.
-    [[maybe_unused]] const auto written =
-        write_all(file.get(), std::as_bytes(std::span{row}), path);
-  }
+  const auto row = (torn_ ? "\n" : "") + json::to_compact(to_json(event)) + "\n";
+  // A full disk loses the record of the event, not the event itself.
+  torn_ = !file || !write_all(file.get(), std::as_bytes(std::span{row}), path);
 }
 
 std::vector<LoggedEvent> EventLog::after(std::int64_t seq, std::size_t limit) const {

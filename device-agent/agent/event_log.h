@@ -46,13 +46,15 @@ class EventLog {
   [[nodiscard]] std::int64_t last() const noexcept { return last_; }
 
  private:
-  void read_segment(const std::filesystem::path& path);
+  // False when the last row is cut off: by a power cut or a full disk.
+  [[nodiscard]] bool read_segment(const std::filesystem::path& path);
   void put(LoggedEvent event);
   void store(const LoggedEvent& event);
 
   std::filesystem::path directory_;
   const Clock* clock_;
   std::int64_t last_ = 0;
+  bool torn_ = false;                                          // The file's last row has no end.
   std::deque<LoggedEvent> events_;                             // By number.
   std::deque<std::pair<std::int64_t, std::int64_t>> started_;  // Number of this run, first second.
 };

@@ -33,4 +33,10 @@ using Answer = tl::expected<T, Refusal>;
   return refuse(code, error.message(), error.hint().next);
 }
 
+[[nodiscard]] inline tl::unexpected<Refusal> refuse_trust(const Error& error) {
+  return refuse(device_api::kPackageUntrusted,
+                "the board's trust store cannot be read: " + error.message(),
+                "repair or remove that file");
+}
+
 }  // namespace sphere::agent

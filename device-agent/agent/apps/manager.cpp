@@ -212,7 +212,7 @@ void AppManager::erase(const Guid& component) {
 Answer<std::vector<AppManager::Candidate>> AppManager::check_staged() const {
   const auto trust = parts_.trust();
   if (!trust) {
-    return refuse(device_api::kPackageUntrusted, "the board's trust store cannot be read");
+    return refuse_trust(trust.error());
   }
   const auto& staged = parts_.store->staged();
   std::vector<PinClaim> claims;

@@ -45,8 +45,8 @@ OutputLog::OutputLog(fs::path directory, const Clock& clock)
   if (!make_directories(directory_, 0700)) {
     return;  // Lines stay in memory only; the board's disk is full or read-only.
   }
-  read_segment(directory_ / kEarlier);
-  read_segment(directory_ / kCurrent);
+  [[maybe_unused]] const bool earlier = read_segment(directory_ / kEarlier);
+  torn_ = !read_segment(directory_ / kCurrent);
   file_.reset(
       ::open((directory_ / kCurrent).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   std::error_code error;
@@ -54,10 +54,10 @@ OutputLog::OutputLog(fs::path directory, const Clock& clock)
   file_bytes_ = error ? 0 : size;
 }
 
-void OutputLog::read_segment(const fs::path& path) {
+bool OutputLog::read_segment(const fs::path& path) {
   const auto text = read_text_file(path, 2 * kSegmentBytes);
   if (!text) {
-    return;
+    return true;
   }
   for (const auto& row : split(*text, '\n')) {
     const auto value = row.empty() ? fail(Errc::corrupt, "") : json::parse(row);
@@ -69,6 +69,7 @@ void OutputLog::read_segment(const fs::path& path) {
       remember(*std::move(line));
     }
   }
+  return text->empty() || text->ends_with('\n');
 }
 
 void OutputLog::feed(std::string_view bytes) {
@@ -152,18 +153,21 @@ void OutputLog::store(const device_api::OutputLine& line) {
   if (!file_) {
     return;
   }
-  const auto row = json::to_compact(device_api::to_json(line)) + "\n";
+  auto row = json::to_compact(device_api::to_json(line)) + "\n";
   if (file_bytes_ + row.size() > kSegmentBytes) {
     std::error_code ignored;
     fs::rename(directory_ / kCurrent, directory_ / kEarlier, ignored);
     file_.reset(
         ::open((directory_ / kCurrent).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     file_bytes_ = 0;
+    torn_ = false;
+  }
+  if (torn_) {
+    row.insert(0, "\n");
   }
   // A full disk loses old output, never the app.
-  if (file_ && write_all(file_.get(), std::as_bytes(std::span{row}), directory_ / kCurrent)) {
-    file_bytes_ += row.size();
-  }
+  torn_ = !file_ || !write_all(file_.get(), std::as_bytes(std::span{row}), directory_ / kCurrent);
+  file_bytes_ += row.size();
 }
 
 std::vector<device_api::OutputLine> OutputLog::after(std::int64_t seq, std::size_t limit) const {

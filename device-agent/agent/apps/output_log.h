@@ -49,7 +49,8 @@ class OutputLog {
   [[nodiscard]] bool closed() const;
 
  private:
-  void read_segment(const std::filesystem::path& path);
+  // False when the last row is cut off: by a power cut or a full disk.
+  [[nodiscard]] bool read_segment(const std::filesystem::path& path);
   void end_line();
   void refill();
   void report_dropped();
@@ -61,6 +62,7 @@ class OutputLog {
   const Clock* clock_;
   Descriptor file_;
   std::size_t file_bytes_ = 0;
+  bool torn_ = false;  // The file's last row has no end.
   std::string line_;
   bool cut_ = false;
   std::size_t tokens_ = kBurst;

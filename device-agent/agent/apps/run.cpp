@@ -118,7 +118,7 @@ Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) cons
 Answer<void> AppManager::launch(App& app) {
   const auto trust = parts_.trust();
   if (!trust) {
-    return refuse(device_api::kPackageUntrusted, "the board's trust store cannot be read");
+    return refuse_trust(trust.error());
   }
   SPHERE_TRY_ASSIGN(const auto file,
                     VerifiedFile::open(parts_.store->image_path(app.stored), *trust));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -87,6 +88,7 @@ device_api::ErrorCode code_for(const Error& error, device_api::ErrorCode otherwi
 // A message for the other end of the link: without paths of the board.
 tl::unexpected<Refusal> refuse_disk(const Error& error, device_api::ErrorCode otherwise) {
   const auto code = code_for(error, otherwise);
+  fmt::print(stderr, "sphered: {}\n", error.message());
   if (code == device_api::kNoSpace) {
     return refuse(code, "no space left on the board", "delete an app and try again");
   }

@@ -92,7 +92,7 @@ class StageBody final : public http::BodySink {
   Answer<void> check_and_stage() {
     const auto trust = services_->state->trust();
     if (!trust) {
-      return refuse(device_api::kPackageUntrusted, trust.error().message());
+      return refuse_trust(trust.error());
     }
     SPHERE_TRY_ASSIGN(const auto file, VerifiedFile::open(path_, *trust));
     SPHERE_TRY(admit_to_stage(*file.package()));

@@ -421,3 +421,38 @@ TEST_CASE("what a deleted app left behind when the power went is gone after the 
     CHECK_FALSE(std::filesystem::exists(bench.path() / folder / id(2)));
   }
 }
+
+TEST_CASE("a damaged trust store is named, with what to do about it") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  REQUIRE(bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":"stop"})").status == 200);
+  REQUIRE(write_file(bench.path() / "trust/development/broken.pem", "no key"));
+
+  const auto started = bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":"start"})");
+  const auto staged = bench.stage({.image = 12});
+
+  for (const auto& answer : {started, staged}) {
+    INFO(answer.text);
+    CHECK(answer.status / 100 != 2);
+    CHECK(answer.body().string_at("message").value_or("").find("broken.pem") != std::string::npos);
+    CHECK_FALSE(answer.body().string_at("next").value_or("").empty());
+  }
+}
+
+TEST_CASE("an event after a torn row of the log is kept") {
+  const auto folder = TemporaryDirectory::create().value();
+  const test::FakeClock clock;
+  const auto add = [&](const std::string& category) {
+    agent::EventLog log{folder.path(), clock};
+    log.add(category, "", "", json::Value{json::Object{}});
+  };
+  add("First");
+  const auto path = folder.path() / "events.log";
+  REQUIRE(write_file(path, read_text_file(path, 4096).value() + R"({"seq":2,"cat)"));
+
+  add("Second");
+
+  const agent::EventLog log{folder.path(), clock};
+  REQUIRE(log.after(0).size() == 2);
+  CHECK(log.after(0).back().category == "Second");
+}

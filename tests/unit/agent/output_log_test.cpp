@@ -58,6 +58,8 @@ TEST_CASE("lines and their numbers outlive the log object; a torn last line is s
   CHECK(lines[0].text == "two");
   CHECK(lines[1].text == "three");
   CHECK(lines[1].seq == 3);
+  const OutputLog again{folder.path(), clock};
+  CHECK(again.after(0).size() == 3);
 }
 
 TEST_CASE("more than the rate is dropped and counted, and comes back with time") {
