@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
