@@ -155,10 +155,10 @@ Result<std::string> rewrite_manifest(const PackOptions& options, Source& source,
   return manifest::rewrite(source.text, source.manifest, rewrite);
 }
 
-// Gives the app a component id when its manifest has none.
-Result<void> repair_component_id(const PackOptions& options, Source& source) {
+// The component id of the app: that of its manifest, or a new one put into `source`.
+Result<Guid> choose_component_id(const PackOptions& options, Source& source) {
   if (source.manifest.component_id) {
-    return {};
+    return *source.manifest.component_id;
   }
   const auto& old = source.manifest.component_id_text;
   const auto state = old.empty() ? std::string{"has no ComponentId"}
@@ -171,12 +171,11 @@ Result<void> repair_component_id(const PackOptions& options, Source& source) {
                  .value = source.path.string(),
                  .next = "write a GUID into it, for example " + Guid::random().text()});
   }
-  source.manifest.component_id = Guid::random();
-  SPHERE_TRY_ASSIGN(source.text,
-                    manifest::with_component_id(source.text, *source.manifest.component_id));
-  source.warnings.push_back(fmt::format("{} {}; {} was written into it", source.path.string(),
-                                        state, source.manifest.component_id->text()));
-  return {};
+  const auto id = Guid::random();
+  SPHERE_TRY_ASSIGN(source.text, manifest::with_component_id(source.text, id));
+  source.warnings.push_back(
+      fmt::format("{} {}; {} was written into it", source.path.string(), state, id.text()));
+  return id;
 }
 
 Result<void> write_manifest(const Source& source) {
@@ -251,6 +250,28 @@ Error explain(Error error, const Source& source) {
                         ", or put the program into the package directory"}};
 }
 
+Result<image::Packed> pack_files(const PackOptions& options, const Source& source,
+                                 const Guid& component_id, const std::optional<ApiSet>& api_set,
+                                 std::string manifest_text, const crypto::Signer& signer) {
+  auto executables = options.executables;
+  executables.push_back(source.manifest.entry_point);
+  auto packed =
+      image::pack_application({.directory = options.directory,
+                               .manifest_text = std::move(manifest_text),
+                               .executables = std::move(executables),
+                               .name = source.manifest.name,
+                               .component_id = component_id,
+                               .image_id = options.image_id,
+                               .build_time = options.build_time,
+                               .reproducible = options.reproducible,
+                               .api_set = api_set ? std::optional{api_set->number} : std::nullopt},
+                              signer);
+  if (!packed) {
+    return tl::make_unexpected(explain(std::move(packed).error(), source));
+  }
+  return packed;
+}
+
 }  // namespace
 
 Result<ApiSet> parse_api_set(std::string_view text) {
@@ -278,33 +299,18 @@ Result<ApiSet> parse_api_set(std::string_view text) {
 Result<PackedApplication> pack_application(const PackOptions& options,
                                            const crypto::Signer& signer) {
   SPHERE_TRY_ASSIGN(auto source, read_manifest(options));
-  const bool needs_id = !source.manifest.component_id;
-  SPHERE_TRY(repair_component_id(options, source));
+  SPHERE_TRY_ASSIGN(const auto component_id, choose_component_id(options, source));
   SPHERE_TRY_ASSIGN(const auto api_set, choose_api_set(options, source));
   SPHERE_TRY_ASSIGN(auto text, rewrite_manifest(options, source, api_set));
-  auto executables = options.executables;
-  executables.push_back(source.manifest.entry_point);
-  auto packed =
-      image::pack_application({.directory = options.directory,
-                               .manifest_text = std::move(text),
-                               .executables = std::move(executables),
-                               .name = source.manifest.name,
-                               .component_id = *source.manifest.component_id,
-                               .image_id = options.image_id,
-                               .build_time = options.build_time,
-                               .reproducible = options.reproducible,
-                               .api_set = api_set ? std::optional{api_set->number} : std::nullopt},
-                              signer);
-  if (!packed) {
-    return tl::make_unexpected(explain(std::move(packed).error(), source));
-  }
-  SPHERE_TRY(check_package(options, packed->bytes, api_set, source));
-  if (needs_id) {
+  SPHERE_TRY_ASSIGN(auto packed,
+                    pack_files(options, source, component_id, api_set, std::move(text), signer));
+  SPHERE_TRY(check_package(options, packed.bytes, api_set, source));
+  if (!source.manifest.component_id) {
     SPHERE_TRY(write_manifest(source));
   }
-  return PackedApplication{.bytes = std::move(packed->bytes),
-                           .image_id = packed->image_id,
-                           .component_id = *source.manifest.component_id,
+  return PackedApplication{.bytes = std::move(packed.bytes),
+                           .image_id = packed.image_id,
+                           .component_id = component_id,
                            .name = source.manifest.name,
                            .warnings = std::move(source.warnings)};
 }
