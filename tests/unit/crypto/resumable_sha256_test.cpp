@@ -103,7 +103,7 @@ TEST_CASE("what save() did not write is not resumed", "[hash]") {
   const SavedSha256 saved = ResumableSha256{hasher}.update(random_bytes(70)).save();
   const SavedSha256 young = ResumableSha256{hasher}.update(random_bytes(10)).save();
   const auto changed = [](SavedSha256 state, std::size_t place, unsigned value) {
-    state[place] = static_cast<std::byte>(value);
+    std::span{state}[place] = static_cast<std::byte>(value);
     return state;
   };
   struct Case {
@@ -112,11 +112,15 @@ TEST_CASE("what save() did not write is not resumed", "[hash]") {
     Errc code;
   };
   const std::vector<Case> cases = {
-      {"signature", changed(saved, 0, 'S'), Errc::corrupt},
-      {"version", changed(saved, 7, 2), Errc::unsupported},
-      {"length", changed(saved, 47, 0x20), Errc::corrupt},
-      {"byte behind the partial block", changed(saved, 48 + 6, 1), Errc::corrupt},
-      {"start value of a short message", changed(young, 8, 0), Errc::corrupt},
+      {.name = "signature", .state = changed(saved, 0, 'S'), .code = Errc::corrupt},
+      {.name = "version", .state = changed(saved, 7, 2), .code = Errc::unsupported},
+      {.name = "length", .state = changed(saved, 47, 0x20), .code = Errc::corrupt},
+      {.name = "byte behind the partial block",
+       .state = changed(saved, 48 + 6, 1),
+       .code = Errc::corrupt},
+      {.name = "start value of a short message",
+       .state = changed(young, 8, 0),
+       .code = Errc::corrupt},
   };
 
   for (const Case& test : cases) {

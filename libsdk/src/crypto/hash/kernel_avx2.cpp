@@ -100,8 +100,8 @@ SPHERE_AVX2 void next_schedule_word(Vector (&w)[16], std::size_t t) {
 SPHERE_AVX2 void compress_one_block(Vector (&s)[kHashWords], const std::byte* const* data,
                                     std::size_t offset) {
   Vector w[16];
-  load_half_block(w, data, offset);
-  load_half_block(w + 8, data, offset + 32);
+  load_half_block(&w[0], data, offset);
+  load_half_block(&w[8], data, offset + 32);
 #pragma GCC unroll 4
   for (std::size_t sixteen = 0; sixteen < 64; sixteen += 16) {
 #pragma GCC unroll 16
