@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -32,7 +33,8 @@ constexpr std::size_t kSmallestBlock = 12;  // Magic, count, length word.
 constexpr std::size_t kLargestBlockV1 = 65'536;
 constexpr std::size_t kLargestBlock = 131'072;  // Of package v2.
 constexpr std::uint32_t kMaxSections = 64;
-constexpr std::size_t kNameSize = 32;  // In DB, the NUL included.
+constexpr std::size_t kSectionHead = 4;  // Id and length.
+constexpr std::size_t kNameSize = 32;    // In DB, the NUL included.
 
 constexpr std::array<char, 2> kIdId = {'I', 'D'};
 constexpr std::array<char, 2> kSgId = {'S', 'G'};
@@ -63,7 +65,7 @@ Result<Block> find_block(Bytes package) {
                                  kLargestBlock),
                      std::to_string(length));
   }
-  return Block{unsigned_part.last(length), unsigned_part.size() - length};
+  return Block{.bytes = unsigned_part.last(length), .offset = unsigned_part.size() - length};
 }
 
 Result<Section> read_section(Reader& reader, std::size_t offset) {
@@ -96,35 +98,47 @@ bool has_section(const Metadata& metadata, std::array<char, 2> id) {
   return std::ranges::find(metadata.sections, id, &Section::id) != metadata.sections.end();
 }
 
-Result<void> read_sections(const Block& block, Metadata& metadata) {
-  Reader reader{block.bytes.first(block.bytes.size() - kLengthWord)};
+// Magic and number of sections, off the front of the block.
+Result<std::uint32_t> read_count(Reader& reader, std::size_t offset) {
   if (const auto magic = reader.little_endian<std::uint32_t>(); magic != kMagic) {
-    return corrupt("metadata", block.offset, "it does not begin with \"4X4M\"",
+    return corrupt("metadata", offset, "it does not begin with \"4X4M\"",
                    fmt::format("{:#010x}", magic.value_or(0)));
   }
   const auto count = reader.little_endian<std::uint32_t>().value_or(0);
   if (count == 0) {
-    return corrupt("metadata", block.offset + 4, "it has no sections");
+    return corrupt("metadata", offset + 4, "it has no sections");
   }
   if (count > kMaxSections) {
     return too_large(
         fmt::format("the metadata has {} sections; at most {} are allowed", count, kMaxSections),
         std::to_string(count));
   }
+  return count;
+}
+
+Result<void> add_section(const Section& section, std::size_t offset, Metadata& metadata) {
+  if (has_section(metadata, section.id)) {
+    return corrupt(fmt::format("section {}", id_text(section.id)), offset, "it is there twice");
+  }
+  metadata.sections.push_back(section);
+  const auto* rule = find_rule(section.id);
+  if (rule == nullptr || rule->decode == nullptr) {
+    return {};
+  }
+  return rule->decode(section.payload, offset + kSectionHead, metadata);
+}
+
+Result<void> read_sections(const Block& block, Metadata& metadata) {
+  const auto end = block.offset + block.bytes.size() - kLengthWord;
+  Reader reader{block.bytes.first(block.bytes.size() - kLengthWord)};
+  SPHERE_TRY_ASSIGN(const auto count, read_count(reader, block.offset));
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto offset = block.offset + block.bytes.size() - kLengthWord - reader.left();
+    const auto offset = end - reader.left();
     SPHERE_TRY_ASSIGN(const auto section, read_section(reader, offset));
-    if (has_section(metadata, section.id)) {
-      return corrupt(fmt::format("section {}", id_text(section.id)), offset, "it is there twice");
-    }
-    metadata.sections.push_back(section);
-    const auto* rule = find_rule(section.id);
-    if (rule != nullptr && rule->decode != nullptr) {
-      SPHERE_TRY(rule->decode(section.payload, offset + 4, metadata));
-    }
+    SPHERE_TRY(add_section(section, offset, metadata));
   }
   if (reader.left() != 0) {
-    return corrupt("metadata", block.offset + block.bytes.size() - kLengthWord - reader.left(),
+    return corrupt("metadata", end - reader.left(),
                    fmt::format("{} bytes after the last section", reader.left()));
   }
   return {};

@@ -195,7 +195,7 @@ std::string identity_type_text(std::uint32_t type) {
 
 std::vector<SectionField> describe_depends(Bytes payload) {
   Metadata metadata;
-  if (!decode_depends(payload, 0, metadata)) {
+  if (!decode_depends(payload, 0, metadata) || !metadata.depends) {
     return {};
   }
   std::vector<SectionField> fields;
