@@ -37,6 +37,9 @@
 namespace sphere::crypto {
 namespace {
 
+constexpr std::string_view kSec1Label = "EC PRIVATE KEY";  // RFC 5915
+constexpr std::string_view kPkcs8Label = "PRIVATE KEY";    // RFC 5958
+
 // SubjectPublicKeyInfo of P-256 up to the point (RFC 5480): SEQUENCE { SEQUENCE { ecPublicKey,
 // prime256v1 }, BIT STRING }.
 constexpr std::array<std::uint8_t, 26> kSpkiHead = {
@@ -121,6 +124,42 @@ Error encrypted_key() {
                {.reason = "key.refused", .next = "decrypt it: openssl pkey -in FILE -out FILE"}};
 }
 
+// Errors for blocks that hold a private key of a kind that is not read.
+Result<void> check_supported(const PemBlock& block) {
+  if (block.encrypted || block.label == "ENCRYPTED PRIVATE KEY") {
+    return tl::make_unexpected(encrypted_key());
+  }
+  if (block.label == "RSA PRIVATE KEY" || block.label == "DSA PRIVATE KEY") {
+    return fail(Errc::unsupported,
+                fmt::format("{} found; only P-256 keys are supported", block.label),
+                {.reason = "key.refused", .next = "make a key with: sphere key create"});
+  }
+  return {};
+}
+
+struct PrivateParts {
+  PkeyPtr pkey;
+  std::array<std::byte, kPointSize> point = {};
+};
+
+Result<PrivateParts> read_private_block(const PemBlock& block) {
+  if (!block.der) {
+    return tl::make_unexpected(not_a_key());
+  }
+  SPHERE_TRY_ASSIGN(const auto raw, block.label == kSec1Label ? read_sec1(block.der->bytes(), false)
+                                                              : read_pkcs8(block.der->bytes()));
+  const auto point = multiply_generator(raw.scalar);
+  if (!point || (raw.point && !std::ranges::equal(*raw.point, *point))) {
+    return fail(Errc::corrupt, "the two halves of the private key do not belong together",
+                {.reason = "key.refused"});
+  }
+  auto pkey = make_pkey(*point, raw.scalar);
+  if (!pkey) {
+    return tl::make_unexpected(not_a_key());
+  }
+  return PrivateParts{.pkey = std::move(pkey), .point = *point};
+}
+
 }  // namespace
 
 std::vector<std::byte> spki_of(std::span<const std::byte, kPointSize> point) {
@@ -194,8 +233,10 @@ Result<void> PublicKey::verify(const Sha256Digest& digest,
   if (!numbers || ECDSA_SIG_set0(numbers.get(), r_number.get(), s_number.get()) != 1) {
     return tl::make_unexpected(openssl_error("check a signature"));
   }
-  static_cast<void>(r_number.release());  // Owned by `numbers` now.
+  // NOLINTBEGIN(bugprone-unused-return-value): both are owned by `numbers` now.
+  static_cast<void>(r_number.release());
   static_cast<void>(s_number.release());
+  // NOLINTEND(bugprone-unused-return-value)
   std::array<unsigned char, 80> der = {};  // At most 72 bytes for P-256.
   unsigned char* end = der.data();
   const int size = i2d_ECDSA_SIG(numbers.get(), &end);
@@ -236,33 +277,12 @@ Result<PrivateKey> PrivateKey::generate() {
 Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
   initialise_library();
   for (auto block = next_pem_block(pem); block; block = next_pem_block(block->rest)) {
-    if (block->encrypted || block->label == "ENCRYPTED PRIVATE KEY") {
-      return tl::make_unexpected(encrypted_key());
+    SPHERE_TRY(check_supported(*block));
+    if (block->label == kSec1Label || block->label == kPkcs8Label) {
+      SPHERE_TRY_ASSIGN(auto parts, read_private_block(*block));
+      return PrivateKey{
+          std::make_unique<Handle>(Handle{.pkey = std::move(parts.pkey), .point = parts.point})};
     }
-    if (block->label == "RSA PRIVATE KEY" || block->label == "DSA PRIVATE KEY") {
-      return fail(Errc::unsupported,
-                  fmt::format("{} found; only P-256 keys are supported", block->label),
-                  {.reason = "key.refused", .next = "make a key with: sphere key create"});
-    }
-    const bool is_sec1 = block->label == "EC PRIVATE KEY";
-    if (!is_sec1 && block->label != "PRIVATE KEY") {
-      continue;
-    }
-    if (!block->der) {
-      return tl::make_unexpected(not_a_key());
-    }
-    SPHERE_TRY_ASSIGN(const auto raw, is_sec1 ? read_sec1(block->der->bytes(), false)
-                                              : read_pkcs8(block->der->bytes()));
-    const auto point = multiply_generator(raw.scalar);
-    if (!point || (raw.point && !std::ranges::equal(*raw.point, *point))) {
-      return fail(Errc::corrupt, "the two halves of the private key do not belong together",
-                  {.reason = "key.refused"});
-    }
-    auto pkey = make_pkey(*point, raw.scalar);
-    if (!pkey) {
-      return tl::make_unexpected(not_a_key());
-    }
-    return PrivateKey{std::make_unique<Handle>(Handle{std::move(pkey), *point})};
   }
   return tl::make_unexpected(not_a_key());
 }
