@@ -89,25 +89,39 @@ void EventLog::add(std::string_view category, std::string_view component_id,
   while (!started_.empty() && now - started_.front().second > kSameSeconds) {
     started_.pop_front();
   }
+  auto first = find_same(event);
+  if (first == started_.end() && std::ranges::count_if(started_, [&](const Started& other) {
+                                   return other.category == event.category &&
+                                          other.component_id == event.component_id;
+                                 }) >= kKinds) {
+    event.image_id.clear();
+    event.fields = json::Value{}.set("reason", "more different ones than are listed");
+    first = find_same(event);
+  }
+  if (first != started_.end()) {
+    const auto same = std::ranges::find(events_, first->seq, &LoggedEvent::seq);
+    event.count = same->count + 1;
+    event.first_at = same->first_at;
+    events_.erase(same);
+    first->seq = event.seq;
+  } else {
+    started_.push_back({.seq = event.seq,
+                        .second = now,
+                        .category = event.category,
+                        .component_id = event.component_id});
+  }
+  store(event);
+  put(std::move(event));
+}
+
+// Every entry of started_ has its event in events_.
+std::deque<EventLog::Started>::iterator EventLog::find_same(const LoggedEvent& event) {
   const auto same = std::find_if(events_.rbegin(), events_.rend(), [&](const LoggedEvent& other) {
     return other.category == event.category && other.component_id == event.component_id &&
            other.image_id == event.image_id && other.fields == event.fields;
   });
-  const auto first = same == events_.rend()
-                         ? started_.end()
-                         : std::ranges::find_if(started_, [&](const auto& entry) {
-                             return entry.first == same->seq;
-                           });
-  if (first != started_.end()) {
-    event.count = same->count + 1;
-    event.first_at = same->first_at;
-    events_.erase(std::next(same).base());
-    first->first = event.seq;
-  } else {
-    started_.emplace_back(event.seq, now);
-  }
-  store(event);
-  put(std::move(event));
+  return same == events_.rend() ? started_.end()
+                                : std::ranges::find(started_, same->seq, &Started::seq);
 }
 
 void EventLog::put(LoggedEvent event) {
@@ -115,7 +129,7 @@ void EventLog::put(LoggedEvent event) {
   events_.push_back(std::move(event));
   if (events_.size() > kEvents) {
     std::erase_if(started_,
-                  [gone = events_.front().seq](const auto& entry) { return entry.first == gone; });
+                  [gone = events_.front().seq](const Started& entry) { return entry.seq == gone; });
     events_.pop_front();
   }
 }

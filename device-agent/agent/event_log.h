@@ -29,11 +29,14 @@ struct LoggedEvent {
 
 // What happened on the board, the last kEvents of it, kept on disk in two segments. An event equal
 // to one of the last hour (category, component, image, fields) is counted there and takes a new
-// number, so that a reader sees it again. Belongs to the loop's thread.
+// number, so that a reader sees it again. Of one category and component an hour has kKinds
+// different events; what differs beyond is one more event, so that no app can push out what others
+// did. Belongs to the loop's thread.
 class EventLog {
  public:
   static constexpr std::size_t kEvents = 4000;
   static constexpr std::int64_t kSameSeconds = 3600;
+  static constexpr std::ptrdiff_t kKinds = 64;
   static constexpr std::size_t kSegmentBytes = 262144;
 
   // `clock` must outlive the log.
@@ -46,17 +49,23 @@ class EventLog {
   [[nodiscard]] std::int64_t last() const noexcept { return last_; }
 
  private:
+  // An event of the last hour and of this run.
+  struct Started {
+    std::int64_t seq, second;
+    std::string category, component_id;
+  };
   // False when the last row is cut off: by a power cut or a full disk.
   [[nodiscard]] bool read_segment(const std::filesystem::path& path);
+  [[nodiscard]] std::deque<Started>::iterator find_same(const LoggedEvent& event);
   void put(LoggedEvent event);
   void store(const LoggedEvent& event);
 
   std::filesystem::path directory_;
   const Clock* clock_;
   std::int64_t last_ = 0;
-  bool torn_ = false;                                          // The file's last row has no end.
-  std::deque<LoggedEvent> events_;                             // By number.
-  std::deque<std::pair<std::int64_t, std::int64_t>> started_;  // Number of this run, first second.
+  bool torn_ = false;               // The file's last row has no end.
+  std::deque<LoggedEvent> events_;  // By number.
+  std::deque<Started> started_;     // By first second.
 };
 
 }  // namespace sphere::agent

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <string>
@@ -455,4 +456,27 @@ TEST_CASE("an event after a torn row of the log is kept") {
   const agent::EventLog log{folder.path(), clock};
   REQUIRE(log.after(0).size() == 2);
   CHECK(log.after(0).back().category == "Second");
+}
+
+TEST_CASE("an app's events do not push out those of others") {
+  const auto folder = TemporaryDirectory::create().value();
+  test::FakeClock clock;
+  agent::EventLog log{folder.path(), clock};
+  const auto violate = [&](std::int64_t pin) {
+    log.add("SandboxViolation", id(1), id(2), json::Value{}.set("call", pin));
+  };
+  log.add("AppCrash", id(3), id(4), json::Value{}.set("signal_status", 11));
+
+  for (std::int64_t pin = 0; pin < 2 * static_cast<std::int64_t>(agent::EventLog::kEvents); ++pin) {
+    violate(pin);
+  }
+
+  const auto events = log.after(0, SIZE_MAX);
+  CHECK(events.front().category == "AppCrash");
+  REQUIRE(events.size() == 1 + agent::EventLog::kKinds + 1);
+  CHECK(events.back().count == 2 * agent::EventLog::kEvents - agent::EventLog::kKinds);
+
+  clock.advance(std::chrono::seconds{agent::EventLog::kSameSeconds + 1});
+  violate(1);
+  CHECK(log.after(0, SIZE_MAX).back().fields.integer_at("call") == 1);
 }
