@@ -23,6 +23,9 @@
  * close the socket. Verb numbers are grouped by capability and never reused.
  */
 
+/* NOLINTBEGIN(cppcoreguidelines-macro-to-enum,modernize-macro-to-enum,performance-enum-size): C11
+ * has no enum base. */
+
 #define SPHERE_BROKER_VERSION 1
 #define SPHERE_BROKER_FD 3 /* Descriptor of a new app process that holds its end. */
 #define SPHERE_FRAME_HEADER 16
@@ -84,5 +87,7 @@ enum sphere_gpio_verb {
   SPHERE_VERB_GPIO_GET = 0x0801, /* - -> i32 0 or 1 */
   SPHERE_VERB_GPIO_SET = 0x0802  /* u8 0 or 1 -> i32 0 */
 };
+
+/* NOLINTEND(cppcoreguidelines-macro-to-enum,modernize-macro-to-enum,performance-enum-size) */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,8 +15,20 @@
 namespace sphere::json {
 
 Value::Value() = default;
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
+Value::Value(std::nullptr_t) {}
+Value::Value(bool value) : kind_{Kind::boolean}, boolean_{value} {}
+Value::Value(int value) : Value{static_cast<std::int64_t>(value)} {}
 Value::Value(std::int64_t value) : kind_{Kind::number}, text_{std::to_string(value)} {}
 Value::Value(std::uint64_t value) : kind_{Kind::number}, text_{std::to_string(value)} {}
+Value::Value(const char* text) : Value{std::string{text}} {}
+Value::Value(std::string_view text) : Value{std::string{text}} {}
+Value::Value(std::string text) : kind_{Kind::string}, text_{std::move(text)} {}
 
 // Parentheses: braces would make a list with one element, the array turned into a value.
 Value::Value(Array items) : kind_{Kind::array}, items_(std::move(items)) {}

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "sphere/core/result.h"
@@ -42,6 +41,11 @@ class Value {
   Value(std::string text);
   Value(Array items);  // Not Array{other}: braces make a list whose one item is the list `other`.
   Value(Object members);
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   [[nodiscard]] bool is_null() const noexcept { return kind_ == Kind::null; }
@@ -85,14 +89,6 @@ struct Member {
   Source key_source;
   Value value;
 };
-
-// Here, because they need the complete Member.
-inline Value::Value(std::nullptr_t) {}
-inline Value::Value(bool value) : kind_{Kind::boolean}, boolean_{value} {}
-inline Value::Value(int value) : Value{static_cast<std::int64_t>(value)} {}
-inline Value::Value(const char* text) : Value{std::string{text}} {}
-inline Value::Value(std::string_view text) : Value{std::string{text}} {}
-inline Value::Value(std::string text) : kind_{Kind::string}, text_{std::move(text)} {}
 
 struct Limits {
   std::size_t bytes = std::size_t{64} * 1024;
