@@ -2,12 +2,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -55,7 +53,8 @@ bool push_name(GENERAL_NAMES* names, int type, void* value) {
   if (sk_GENERAL_NAME_push(names, name.get()) <= 0) {
     return false;
   }
-  static_cast<void>(name.release());  // Owned by `names` now.
+  // NOLINTNEXTLINE(bugprone-unused-return-value): owned by `names` now.
+  static_cast<void>(name.release());
   return true;
 }
 

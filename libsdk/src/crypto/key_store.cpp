@@ -2,9 +2,9 @@
 #include "sphere/crypto/key_store.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -192,7 +192,8 @@ Result<StoredKey> KeyStore::load(std::string_view name) const {
                 {.reason = "key.refused", .value = path.string()});
   }
   auto info = info_of(name, use, *certificate, path);
-  return StoredKey{std::move(info), *std::move(key), *std::move(certificate)};
+  return StoredKey{
+      .info = std::move(info), .key = *std::move(key), .certificate = *std::move(certificate)};
 }
 
 std::vector<std::string> KeyStore::names() const {

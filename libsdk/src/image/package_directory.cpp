@@ -40,6 +40,7 @@ class DirectoryReader {
   explicit DirectoryReader(fs::path root) : root_{std::move(root)} {}
 
   // Adds what lies in `directory`; `prefix` is its path in the package, "" or with '/' at the end.
+  // NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
   Result<void> read(const fs::path& directory, const std::string& prefix, std::size_t depth) {
     if (depth > kMaxDepth) {
       return too_large(
@@ -60,6 +61,7 @@ class DirectoryReader {
   std::map<std::string, FileSource> take() && { return std::move(files_); }
 
  private:
+  // NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
   Result<void> add(const fs::directory_entry& entry, const std::string& prefix, std::size_t depth) {
     const auto name = entry.path().filename().string();
     if (prefix.empty() && name == kManifest) {
@@ -82,7 +84,7 @@ class DirectoryReader {
     return add_file(entry.path(), prefix + name);
   }
 
-  Result<void> check_link(const fs::path& link) const {
+  [[nodiscard]] Result<void> check_link(const fs::path& link) const {
     std::error_code error;
     const auto target = fs::canonical(link, error);
     if (error) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <array>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -37,9 +36,12 @@ class Scratch {
   explicit Scratch(fs::path path) : path_{std::move(path)} {}
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
+  Scratch(Scratch&&) = delete;
+  Scratch& operator=(Scratch&&) = delete;
   ~Scratch() {
     if (!path_.empty()) {
-      static_cast<void>(remove_tree(path_));  // A destructor has nobody to tell.
+      // NOLINTNEXTLINE(bugprone-unused-return-value): a destructor has nobody to tell.
+      static_cast<void>(remove_tree(path_));
     }
   }
   [[nodiscard]] const fs::path& path() const noexcept { return path_; }
@@ -103,6 +105,13 @@ Result<void> check_target(const fs::path& directory) {
                .next = "name a directory that does not exist"});
 }
 
+Result<void> sync_tree(const Package& package, const fs::path& directory) {
+  for (const auto& entry : package.files.directories) {
+    SPHERE_TRY(sync_directory(directory / entry.path));
+  }
+  return sync_directory(directory);
+}
+
 Result<void> write_tree(const Package& package, const fs::path& directory) {
   const Descriptor root{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!root) {
@@ -114,13 +123,10 @@ Result<void> write_tree(const Package& package, const fs::path& directory) {
   for (const auto& file : package.files.files) {
     SPHERE_TRY(write_entry(root.get(), file));
   }
-  for (const auto& entry : package.files.directories) {
-    SPHERE_TRY(sync_directory(directory / entry.path));
-  }
   if (::fchmod(root.get(), 0755) != 0) {
     return failed("write", directory, errno);
   }
-  return sync_directory(directory);
+  return sync_tree(package, directory);
 }
 
 }  // namespace
@@ -145,6 +151,7 @@ Result<std::vector<std::string>> unpack(const Package& package, const fs::path& 
   scratch.keep();
   SPHERE_TRY(sync_directory(parent));
   std::vector<std::string> paths;
+  paths.reserve(package.files.files.size());
   for (const auto& file : package.files.files) {
     paths.push_back(file.path);
   }
