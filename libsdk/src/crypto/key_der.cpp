@@ -66,7 +66,7 @@ std::optional<Element> read_element(Reader& reader) {
   if (!content) {
     return std::nullopt;
   }
-  return Element{*tag, *content};
+  return Element{.tag = *tag, .content = *content};
 }
 
 std::optional<Bytes> read_tagged(Reader& reader, std::uint8_t tag) {
@@ -132,29 +132,33 @@ Result<Bytes> read_point(Bytes bits) {
   return point;
 }
 
-// [0] parameters and [1] public key of an ECPrivateKey, both optional.
+// [0] parameters or [1] public key of an ECPrivateKey.
+Result<void> read_sec1_option(const Element& element, bool& curve_known, RawPrivateKey& key) {
+  Reader inner{element.content};
+  if (element.tag == kContext0) {
+    const auto curve = read_tagged(inner, kObjectId);
+    if (!curve || !equals(*curve, kPrime256v1)) {
+      return unsupported("the key is on another curve");
+    }
+    curve_known = true;
+    return {};
+  }
+  const auto bits = element.tag == kContext1 ? read_tagged(inner, kBitString) : std::nullopt;
+  if (!bits) {
+    return corrupt("private key");
+  }
+  SPHERE_TRY_ASSIGN(key.point, read_point(*bits));
+  return {};
+}
+
+// Both are optional.
 Result<void> read_sec1_options(Reader& reader, bool& curve_known, RawPrivateKey& key) {
   while (reader.left() > 0) {
     const auto element = read_element(reader);
     if (!element) {
       return corrupt("private key");
     }
-    Reader inner{element->content};
-    if (element->tag == kContext0) {
-      const auto curve = read_tagged(inner, kObjectId);
-      if (!curve || !equals(*curve, kPrime256v1)) {
-        return unsupported("the key is on another curve");
-      }
-      curve_known = true;
-    } else if (element->tag == kContext1) {
-      const auto bits = read_tagged(inner, kBitString);
-      if (!bits) {
-        return corrupt("private key");
-      }
-      SPHERE_TRY_ASSIGN(key.point, read_point(*bits));
-    } else {
-      return corrupt("private key");
-    }
+    SPHERE_TRY(read_sec1_option(*element, curve_known, key));
   }
   return {};
 }

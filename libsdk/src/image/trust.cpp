@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "sphere/core/encoding.h"
