@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,10 +33,11 @@ namespace {
 X509Ptr parse(std::span<const std::byte> der) {
   initialise_library();
   const unsigned char* begin = as_uchar(der.data());
-  const unsigned char* const end = begin + der.size();
   X509Ptr certificate{d2i_X509(nullptr, &begin, static_cast<long>(der.size()))};
   ERR_clear_error();
-  return begin == end ? std::move(certificate) : nullptr;
+  // d2i_X509 moves `begin` behind what it has read.
+  const auto read = begin - as_uchar(der.data());
+  return read == std::ssize(der) ? std::move(certificate) : nullptr;
 }
 
 std::int64_t to_unix(const ASN1_TIME* time) {
