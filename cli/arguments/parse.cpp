@@ -161,6 +161,10 @@ Result<void> check_option(const CommandSpec& command, const OptionSpec& option,
                           const Arguments& arguments) {
   for (const std::string& value : arguments.list(option.name)) {
     SPHERE_TRY(check_choice(command, option, value));
+    if (value.empty() && option.required) {
+      return fail(Errc::invalid_argument, fmt::format("the value of --{} is empty", option.name),
+                  {.reason = "usage.bad-value", .value = "", .next = help_of(command)});
+    }
   }
   if (!option.required || arguments.has(option.name)) {
     return {};

@@ -7,8 +7,10 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/commands/nouns.h"
@@ -207,7 +209,17 @@ Result<PackageFile> read_package_file(const Arguments& arguments) {
                  .value = "FILE",
                  .next = "sphere image-package show --help"});
   }
-  SPHERE_TRY_ASSIGN(file.bytes, read_file(file.path, image::Limits{}.package_bytes));
+  auto bytes = read_file(file.path, image::Limits{}.package_bytes);
+  if (!bytes && bytes.error().code() == Errc::too_large) {
+    return fail(Errc::too_large, bytes.error().message(),
+                {.reason = "package.too-large",
+                 .value = file.path,
+                 .next = "name an image package; none is that large"});
+  }
+  if (!bytes) {
+    return tl::make_unexpected(std::move(bytes).error());
+  }
+  file.bytes = *std::move(bytes);
   return file;
 }
 
@@ -215,8 +227,12 @@ Result<AtomicFile> create_package_file(const std::filesystem::path& path,
                                        const Arguments& arguments) {
   std::error_code error;
   if (!arguments.has("force") && std::filesystem::exists(path, error)) {
-    const auto old = read_file(path, image::Limits{}.package_bytes);
-    if (!old || !image::read_metadata(*old)) {
+    // A pipe is not read: that would wait for a writer.
+    const bool is_package = std::filesystem::is_regular_file(path, error) &&
+                            read_file(path, image::Limits{}.package_bytes)
+                                .and_then([](const auto& old) { return image::read_metadata(old); })
+                                .has_value();
+    if (!is_package) {
       return fail(Errc::exists, fmt::format("{} exists and is no image package", path.string()),
                   {.reason = "local.file-exists",
                    .value = path.string(),

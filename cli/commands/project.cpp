@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include "cli/commands/nouns.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/json/value.h"
@@ -45,6 +47,7 @@ Result<Output> list_templates(Context& context, const Arguments& /*arguments*/) 
 
 Result<Output> new_project(Context& context, const Arguments& arguments) {
   const std::filesystem::path directory = arguments.positional(0);
+  SPHERE_TRY_ASSIGN(const auto absolute, absolute_path(directory));
   SPHERE_TRY_ASSIGN(
       const auto files,
       project::create_project({.directory = directory,
@@ -54,7 +57,7 @@ Result<Output> new_project(Context& context, const Arguments& arguments) {
                                .language = arguments.value("language").value_or("")},
                               context.sdk_directory));
   Output output;
-  output.data.set("directory", std::filesystem::absolute(directory).lexically_normal().string());
+  output.data.set("directory", absolute.string());
   output.data.set("files", to_list(files));
   output.text = fmt::format("Made {} with {} files. Build it: sphere project build {}",
                             escape_control(directory.string()), files.size(),
@@ -66,11 +69,11 @@ Result<Output> build(Context& context, const Arguments& arguments) {
   const std::string directory = arguments.positional(0).empty() ? "." : arguments.positional(0);
   const std::string preset = arguments.value("preset").value_or("");
   context.reporter.step(fmt::format("Building {} with preset {}", directory, preset));
-  SPHERE_TRY_ASSIGN(const auto built,
-                    project::build({.directory = std::filesystem::absolute(directory),
-                                    .preset = preset,
-                                    .sdk_directory = context.sdk_directory,
-                                    .interrupted = &context.interrupted}));
+  SPHERE_TRY_ASSIGN(auto absolute, absolute_path(directory));
+  SPHERE_TRY_ASSIGN(const auto built, project::build({.directory = std::move(absolute),
+                                                      .preset = preset,
+                                                      .sdk_directory = context.sdk_directory,
+                                                      .interrupted = &context.interrupted}));
   std::vector<std::string> packages;
   packages.reserve(built.packages.size());
   for (const auto& package : built.packages) {

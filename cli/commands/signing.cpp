@@ -175,18 +175,15 @@ std::vector<KnownKey> known_keys(Context& context) {
   if (!context.has_home) {
     return keys;
   }
-  auto stored = context.keys.list();
-  if (!stored) {
-    context.reporter.warn(stored.error().message());
-    return keys;
-  }
-  for (const auto& info : *stored) {
-    auto key = context.keys.load(info.name);
-    if (key && info.use == crypto::KeyUse::image) {
+  for (const auto& name : context.keys.names()) {
+    const auto key = context.keys.load(name);
+    if (!key) {
+      context.reporter.warn(key.error().message());  // The other keys are as good as before.
+    } else if (key->info.use == crypto::KeyUse::image) {
       keys.push_back({.key = key->certificate.public_key(),
-                      .thumbprints = {info.thumbprint},
+                      .thumbprints = {key->info.thumbprint},
                       .kind = "developer",
-                      .label = fmt::format("your key \"{}\"", info.name)});
+                      .label = fmt::format("your key \"{}\"", name)});
     }
   }
   return keys;

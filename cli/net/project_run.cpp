@@ -15,6 +15,7 @@
 #include "cli/net/connection.h"
 #include "cli/net/sideload.h"
 #include "cli/output/output.h"
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
@@ -29,11 +30,11 @@ Result<std::filesystem::path> build_package(Context& context, const Arguments& a
   const std::string directory = arguments.positional(0).empty() ? "." : arguments.positional(0);
   const std::string preset = arguments.value("preset").value_or("");
   context.reporter.step(fmt::format("Building {} with preset {}", directory, preset));
-  SPHERE_TRY_ASSIGN(const auto built,
-                    project::build({.directory = std::filesystem::absolute(directory),
-                                    .preset = preset,
-                                    .sdk_directory = context.sdk_directory,
-                                    .interrupted = &context.interrupted}));
+  SPHERE_TRY_ASSIGN(auto absolute, absolute_path(directory));
+  SPHERE_TRY_ASSIGN(const auto built, project::build({.directory = std::move(absolute),
+                                                      .preset = preset,
+                                                      .sdk_directory = context.sdk_directory,
+                                                      .interrupted = &context.interrupted}));
   if (built.packages.size() != 1) {
     return fail(
         Errc::invalid_argument,

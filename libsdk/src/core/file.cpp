@@ -179,6 +179,14 @@ Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions optio
       return failed("write", target, EEXIST);
     }
   }
+  // Also behind a link: replacing /dev/stdout or a pipe would take it away from everybody.
+  if (::stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+      !S_ISDIR(status.st_mode)) {
+    return fail(
+        Errc::invalid_argument,
+        fmt::format("{} is a device, pipe or socket, not a file", target.string()),
+        {.reason = "local.file-exists", .value = target.string(), .next = "name a file to write"});
+  }
   // A file without a name leaves nothing behind, whenever this process dies.
   Descriptor file{::open(parent_of(target).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
   fs::path temporary;
@@ -272,6 +280,49 @@ Result<void> make_directories(const fs::path& path, mode_t mode) {
     }
   }
   return {};
+}
+
+Result<fs::path> absolute_path(const fs::path& path) {
+  std::error_code error;
+  auto absolute = fs::absolute(path.empty() ? fs::path{"."} : path, error);
+  if (error) {
+    return fail(Errc::not_found,
+                fmt::format("the current directory, to which {} is relative, is gone",
+                            path.empty() ? "." : path.string()),
+                {.reason = "local.file-not-found",
+                 .value = path.string(),
+                 .next = "change to a directory that is there"});
+  }
+  return absolute.lexically_normal();
+}
+
+Result<void> move_directory(const fs::path& source, const fs::path& target) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(target, error))) {
+    if (::rename(source.c_str(), target.c_str()) != 0) {
+      return failed("write", target, errno);
+    }
+    return sync_directory(parent_of(target));
+  }
+  std::vector<fs::path> names;
+  for (fs::directory_iterator entry{source, error}, end; !error && entry != end;
+       entry.increment(error)) {
+    names.push_back(entry->path().filename());
+  }
+  if (error) {
+    return failed("read", source, error.value());
+  }
+  for (std::size_t moved = 0; moved < names.size(); ++moved) {
+    if (::rename((source / names[moved]).c_str(), (target / names[moved]).c_str()) != 0) {
+      const int number = errno;
+      while (moved-- > 0) {  // Back, so that nothing has changed.
+        fs::rename(target / names[moved], source / names[moved], error);
+      }
+      return failed("write", target, number);
+    }
+  }
+  fs::remove(source, error);  // Empty now; the caller's own clean-up may do it as well.
+  return sync_directory(target);
 }
 
 Result<void> remove_tree(const fs::path& path) {

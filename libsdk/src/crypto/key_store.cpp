@@ -31,13 +31,16 @@ constexpr std::string_view kUseLine = "Sphere-Key-Use: ";
 constexpr std::string_view kSuffix = ".pem";
 constexpr std::int64_t kValidity = std::int64_t{20} * 365 * 24 * 3600;  // About 20 years.
 
+bool is_key_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name[0] != '.' &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
 Result<void> check_name(std::string_view name) {
-  const bool good =
-      !name.empty() && name.size() <= 64 && name[0] != '.' && std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-      });
-  if (!good) {
+  if (!is_key_name(name)) {
     return fail(Errc::invalid_argument, fmt::format("\"{}\" cannot be the name of a key", name),
                 {.reason = "usage.bad-value",
                  .value = std::string{name},
@@ -75,6 +78,10 @@ Result<void> write_key(const fs::path& path, KeyUse use, const PrivateKey& key,
   SPHERE_TRY_ASSIGN(auto file, AtomicFile::create(path, {.mode = 0600, .replace = false}));
   const auto use_line = fmt::format("{}{}\n", kUseLine, to_text(use));
   const auto pem = key.to_pem();
+  if (pem.bytes().empty()) {
+    return fail(Errc::io, "cannot write the private key as text",
+                {.reason = "internal.bug", .value = path.string()});
+  }
   const auto certificate_pem = certificate.pem();
   SPHERE_TRY(file.write(std::as_bytes(std::span{use_line})));
   SPHERE_TRY(file.write(pem.bytes()));
@@ -202,7 +209,9 @@ std::vector<std::string> KeyStore::names() const {
   for (fs::directory_iterator entry{directory_, error}, end; !error && entry != end;
        entry.increment(error)) {
     const auto file = entry->path().filename().string();
-    if (file.ends_with(kSuffix) && !file.starts_with('.')) {
+    // Another file that someone put here is no key of ours.
+    if (file.ends_with(kSuffix) &&
+        is_key_name(std::string_view{file}.substr(0, file.size() - kSuffix.size()))) {
       found.push_back(file.substr(0, file.size() - kSuffix.size()));
     }
   }

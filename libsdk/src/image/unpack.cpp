@@ -144,12 +144,8 @@ Result<std::vector<std::string>> unpack(const Package& package, const fs::path& 
   }
   Scratch scratch{name};
   SPHERE_TRY(write_tree(package, scratch.path()));
-  // Replaces an empty directory and nothing else.
-  if (::rename(scratch.path().c_str(), target.c_str()) != 0) {
-    return failed("write", target, errno);
-  }
+  SPHERE_TRY(move_directory(scratch.path(), target));
   scratch.keep();
-  SPHERE_TRY(sync_directory(parent));
   std::vector<std::string> paths;
   paths.reserve(package.files.files.size());
   for (const auto& file : package.files.files) {

@@ -115,10 +115,11 @@ class Builder {
 
  private:
   Result<void> cmake(std::string_view doing, std::vector<std::string> arguments) {
+    SPHERE_TRY_ASSIGN(const auto sdk, absolute_path(request_->sdk_directory));
     Command command{.program = "cmake", .arguments = std::move(arguments)};
     // With its slash: older projects append names without one.
-    command.environment = {{"AzureSphereDefaultSDKDir",
-                            std::filesystem::absolute(request_->sdk_directory).string() + "/"}};
+    command.environment = {
+        {"AzureSphereDefaultSDKDir", (sdk.has_filename() ? sdk / "" : sdk).string()}};
     command.directory = request_->directory;
     command.standard_output = log_descriptor_.get();
     command.standard_error = log_descriptor_.get();

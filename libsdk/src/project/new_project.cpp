@@ -165,10 +165,22 @@ Result<std::vector<std::string>> copy_files(const std::filesystem::path& source,
   return files;
 }
 
+// The directories that are missing on the way to `path` and `path` itself, the outermost first.
+std::vector<std::filesystem::path> missing_directories(std::filesystem::path path) {
+  std::vector<std::filesystem::path> missing;
+  std::error_code error;
+  for (; !path.empty() && !std::filesystem::exists(path, error) && !error;
+       path = path.parent_path()) {
+    missing.insert(missing.begin(), path);
+  }
+  return missing;
+}
+
 // A directory beside its place until it is complete.
 class Unfinished {
  public:
-  explicit Unfinished(std::filesystem::path path) : path_{std::move(path)} {}
+  Unfinished(std::filesystem::path path, std::vector<std::filesystem::path> parents)
+      : path_{std::move(path)}, parents_{std::move(parents)} {}
   Unfinished(const Unfinished&) = delete;
   Unfinished& operator=(const Unfinished&) = delete;
   Unfinished(Unfinished&&) = delete;
@@ -176,21 +188,22 @@ class Unfinished {
   ~Unfinished() {
     if (!moved_) {
       static_cast<void>(remove_tree(path_));  // Best effort: the failure is reported already.
+      for (; !parents_.empty(); parents_.pop_back()) {
+        std::error_code ignored;
+        std::filesystem::remove(parents_.back(), ignored);  // Only while it is empty.
+      }
     }
   }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] Result<void> move_to(const std::filesystem::path& target) {
-    std::error_code error;
-    std::filesystem::rename(path_, target, error);  // An empty directory is replaced.
-    if (error) {
-      return tl::make_unexpected(system_error("create", target, error.value()));
-    }
+    SPHERE_TRY(move_directory(path_, target));
     moved_ = true;
-    return sync_directory(target.parent_path());
+    return {};
   }
 
  private:
   std::filesystem::path path_;
+  std::vector<std::filesystem::path> parents_;  // Made for it, the outermost first.
   bool moved_ = false;
 };
 
@@ -204,8 +217,7 @@ Result<std::vector<std::string>> create_project(const NewProject& request,
   SPHERE_TRY(check_board(request.board, sdk_directory));
   SPHERE_TRY(check_free(request.directory));
 
-  std::error_code error;
-  auto target = std::filesystem::absolute(request.directory, error).lexically_normal();
+  SPHERE_TRY_ASSIGN(auto target, absolute_path(request.directory));
   if (!target.has_filename()) {
     target = target.parent_path();
   }
@@ -213,9 +225,9 @@ Result<std::vector<std::string>> create_project(const NewProject& request,
   const std::vector<PlaceHolder> place_holders = {{"@SPHERE_NAME@", name},
                                                   {"@SPHERE_COMPONENT_ID@", component.text()},
                                                   {"@SPHERE_BOARD@", request.board}};
-  SPHERE_TRY(make_directories(target.parent_path()));
-  Unfinished unfinished{target.parent_path() /
-                        fmt::format(".{}.{}", target.filename().string(), component.text())};
+  Unfinished unfinished{
+      target.parent_path() / fmt::format(".{}.{}", target.filename().string(), component.text()),
+      missing_directories(target.parent_path())};
   SPHERE_TRY(make_directories(unfinished.path()));
   SPHERE_TRY_ASSIGN(auto files, copy_files(info.directory, unfinished.path(), place_holders));
   SPHERE_TRY(unfinished.move_to(target));

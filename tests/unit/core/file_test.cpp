@@ -123,3 +123,60 @@ TEST_CASE("make_directories makes all missing parents", "[core]") {
   REQUIRE(sphere::write_file(directory.path() / "f", "x"));
   CHECK_FALSE(sphere::make_directories(directory.path() / "f/g"));
 }
+
+TEST_CASE("AtomicFile does not take the place of a pipe or device", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  fs::create_symlink("pipe", directory.path() / "link");
+
+  for (const auto* name : {"pipe", "link"}) {
+    const auto written = sphere::write_file(directory.path() / name, "x");
+    REQUIRE_FALSE(written);
+    CHECK(written.error().code() == Errc::invalid_argument);
+  }
+  CHECK(fs::is_fifo(path));
+  CHECK(fs::is_symlink(directory.path() / "link"));
+}
+
+TEST_CASE("move_directory fills an empty directory that is there and stays the same", "[core]") {
+  const auto directory = make_directory();
+  const auto source = directory.path() / "source";
+  const auto target = directory.path() / "target";
+  REQUIRE(sphere::make_directories(source / "a"));
+  REQUIRE(sphere::write_file(source / "a" / "b", "x"));
+  REQUIRE(sphere::write_file(source / "c", "y"));
+  REQUIRE(sphere::make_directories(target));
+  struct stat before = {};
+  REQUIRE(::stat(target.c_str(), &before) == 0);
+
+  REQUIRE(sphere::move_directory(source, target));
+
+  struct stat after = {};
+  REQUIRE(::stat(target.c_str(), &after) == 0);
+  CHECK(before.st_ino == after.st_ino);
+  CHECK(fs::exists(target / "a" / "b"));
+  CHECK(fs::exists(target / "c"));
+  CHECK_FALSE(fs::exists(source));
+}
+
+TEST_CASE("move_directory undoes a half-made move", "[core]") {
+  const auto directory = make_directory();
+  const auto source = directory.path() / "source";
+  const auto target = directory.path() / "target";
+  for (const auto* name : {"a", "b", "c"}) {
+    REQUIRE(sphere::make_directories(source / name));
+  }
+  REQUIRE(sphere::make_directories(target / "b" / "in the way"));
+
+  CHECK_FALSE(sphere::move_directory(source, target));
+
+  CHECK(std::distance(fs::directory_iterator{source}, {}) == 3);
+  CHECK(std::distance(fs::directory_iterator{target}, {}) == 1);
+}
+
+TEST_CASE("absolute_path takes dots away", "[core]") {
+  const auto path = sphere::absolute_path("/a/./b/../c");
+  REQUIRE(path);
+  CHECK(*path == "/a/c");
+}

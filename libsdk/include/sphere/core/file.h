@@ -78,6 +78,16 @@ class AtomicFile {
 // Makes `path` and its missing parents with `mode`. An existing directory is fine.
 [[nodiscard]] Result<void> make_directories(const std::filesystem::path& path, mode_t mode = 0755);
 
+// `path` from the root, without "." and "..". Error: not_found when it is relative and the current
+// directory was removed.
+[[nodiscard]] Result<std::filesystem::path> absolute_path(const std::filesystem::path& path);
+
+// Puts the complete directory `source` at `target` on the same file system. An absent target
+// appears at once. One that is there must be empty; it stays the same directory, as it may be the
+// current one of a shell, and gets the entries of `source`. After an error both are as they were.
+[[nodiscard]] Result<void> move_directory(const std::filesystem::path& source,
+                                          const std::filesystem::path& target);
+
 // Removes a file or a whole tree without following symbolic links; nothing there is success.
 [[nodiscard]] Result<void> remove_tree(const std::filesystem::path& path);
 

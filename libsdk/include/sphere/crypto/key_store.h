@@ -60,9 +60,10 @@ class KeyStore {
 
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
 
- private:
-  [[nodiscard]] std::vector<std::string> names() const;  // Sorted; of files that look like keys.
+  // Sorted; of files that look like keys. Whether they can be read is not looked at.
+  [[nodiscard]] std::vector<std::string> names() const;
 
+ private:
   std::filesystem::path directory_;
   const Clock* clock_;
 };
