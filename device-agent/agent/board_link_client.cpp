@@ -29,9 +29,8 @@ namespace {
 constexpr std::chrono::milliseconds kAnswerLimit{5000};
 
 std::string_view text_of(std::span<const std::byte> bytes) {
-  // A view of bytes as characters: the one cast the language allows for it.
-  return {reinterpret_cast<const char*>(bytes.data()),
-          bytes.size()};  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): see above
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes seen as characters.
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // A body that came as a file, because it does not fit a frame.

@@ -42,7 +42,7 @@ Result<std::string> BoardState::device_id() const {
 }
 
 std::string BoardState::manufacturing_state() const {
-  const auto state = word("fuses/manufacturing-state");
+  auto state = word("fuses/manufacturing-state");
   for (const auto* known : {"Blank", "Module1Complete", "DeviceComplete"}) {
     if (state == known) {
       return state;
@@ -71,7 +71,8 @@ std::vector<std::int64_t> BoardState::capabilities() const {
     }
   }
   std::ranges::sort(numbers);
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  const auto repeated = std::ranges::unique(numbers);
+  numbers.erase(repeated.begin(), repeated.end());
   return numbers;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/loop.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>

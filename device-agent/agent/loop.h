@@ -50,7 +50,7 @@ class Loop {
   template <typename Work>
   [[nodiscard]] auto call(Work work) {
     using Value = decltype(work());
-    return await<Value>([&work](std::function<void(Value)> done) { done(work()); });
+    return await<Value>([&work](const std::function<void(Value)>& done) { done(work()); });
   }
 
   // Runs `start` on the loop and waits until it, or something it began, calls its argument. Not for
@@ -77,6 +77,7 @@ class Loop {
     }
     std::unique_lock guard{waiter->lock};
     waiter->changed.wait(guard, [&] { return waiter->value.has_value(); });
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the wait ends when there is a value.
     return std::move(*waiter->value);
   }
 

@@ -28,7 +28,8 @@ Descriptor take_descriptor(msghdr& header) {
     const auto count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int number = -1;
-      std::memcpy(&number, CMSG_DATA(part) + i * sizeof(int), sizeof number);
+      // NOLINTNEXTLINE(cppcoreguidelines-pro-bounds-pointer-arithmetic): below cmsg_len.
+      std::memcpy(&number, CMSG_DATA(part) + (i * sizeof(int)), sizeof number);
       Descriptor taken{number};
       if (!first) {
         first = std::move(taken);
@@ -69,10 +70,8 @@ std::optional<Packet> receive_packet(int socket, bool wait, bool& ended) {
 
 bool send_packet(int socket, std::span<const std::byte> bytes, int descriptor_to_pass) {
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control = {};
-  // sendmsg() does not write through iov_base.
-  iovec part = {.iov_base = const_cast<std::byte*>(
-                    bytes.data()),  // NOLINT(cppcoreguidelines-pro-type-const-cast): C API
-                .iov_len = bytes.size()};
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): sendmsg() does not write through it.
+  iovec part = {.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;

@@ -17,16 +17,19 @@
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/output_log.h"
 #include "device-agent/agent/apps/process_memory.h"
 #include "device-agent/agent/apps/store.h"
 #include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/apps/verified_file.h"
 #include "device-agent/agent/refusal.h"
+#include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/device_api/error_code.h"
+#include "sphere/image/trust.h"
 #include "sphere/json/value.h"
 #include "sphere/manifest/manifest.h"
 
@@ -220,8 +223,8 @@ Answer<std::vector<AppManager::Candidate>> AppManager::check_staged() const {
     const bool replaced = std::ranges::any_of(staged, [&](const auto& candidate) {
       return candidate.component == app->stored.component;
     });
-    if (!replaced && app->manifest) {
-      const auto more = claims_of(*app->manifest);
+    if (const auto& manifest = app->manifest; !replaced && manifest) {
+      const auto more = claims_of(*manifest);
       claims.insert(claims.end(), more.begin(), more.end());
     }
   }
@@ -380,7 +383,8 @@ std::uint64_t AppManager::memory_kb(std::uint32_t attribute) const {
   for (const auto& [component, app] : apps_) {
     if (app->process) {
       const auto memory = process_memory(app->process->pid());
-      sum += attribute == 0 ? memory.total_kb : attribute == 1 ? memory.user_kb : memory.peak_kb;
+      const auto user_or_peak = attribute == 1 ? memory.user_kb : memory.peak_kb;
+      sum += attribute == 0 ? memory.total_kb : user_or_peak;
     }
   }
   return sum;

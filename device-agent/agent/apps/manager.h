@@ -92,7 +92,7 @@ class AppManager {
   [[nodiscard]] const App* find(const Guid& component) const;
   void add_app(const StoredApp& stored);
   void load_manifest(App& app);
-  bool move(App& app, Event event);
+  static bool move(App& app, Event event);
   [[nodiscard]] Answer<void> start_now(App& app, Event event);
   [[nodiscard]] Answer<void> launch(App& app);
   [[nodiscard]] Result<Plan> plan_for(const App& app, const Admitted& admitted) const;

@@ -19,9 +19,11 @@
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/executable.h"
 #include "device-agent/agent/apps/manager.h"
 #include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/apps/verified_file.h"
+#include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/broker/session.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/sandbox/launcher.h"
@@ -31,7 +33,6 @@
 #include "sphere/core/file.h"
 #include "sphere/core/process.h"
 #include "sphere/core/result.h"
-#include "sphere/device_api/bodies.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/json/value.h"
 
@@ -50,7 +51,7 @@ Result<Ends> make_output_pipe() {
   // Neither end waits for the other: what an app prints beyond the pipe's room is dropped.
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
-  return Ends{Descriptor{ends[0]}, Descriptor{ends[1]}};
+  return Ends{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
 }
 
 Result<Ends> make_broker_socket() {
@@ -58,7 +59,7 @@ Result<Ends> make_broker_socket() {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
   }
-  return Ends{Descriptor{ends[0]}, Descriptor{ends[1]}};
+  return Ends{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
 }
 
 // The number for a start that the launcher refused.
@@ -73,7 +74,8 @@ Answer<void> AppManager::start_now(App& app, Event event) {
     return refuse(device_api::kBusy, "the board is shutting down");
   }
   if (app.timer) {  // The wait of a back-off that a start by hand ends.
-    parts_.loop->cancel(*std::exchange(app.timer, std::nullopt));
+    parts_.loop->cancel(*app.timer);
+    app.timer.reset();
   }
   auto started = launch(app);
   if (!started) {
@@ -131,8 +133,8 @@ Answer<void> AppManager::launch(App& app) {
   auto pipe = make_output_pipe();
   auto socket = make_broker_socket();
   if (!plan || !pipe || !socket) {
-    const auto& error = !plan ? plan.error() : !pipe ? pipe.error() : socket.error();
-    return refuse(device_api::kInternal, error);
+    const auto& no_ends = !pipe ? pipe : socket;
+    return refuse(device_api::kInternal, !plan ? plan.error() : no_ends.error());
   }
   auto launched = parts_.launcher->launch({.plan = *plan,
                                            .package = file.package()->bytes,
@@ -243,7 +245,8 @@ void AppManager::note_exit(App& app, const ExitStatus& status) {
 
 void AppManager::detach(App& app) {
   if (app.timer) {
-    parts_.loop->cancel(*std::exchange(app.timer, std::nullopt));
+    parts_.loop->cancel(*app.timer);
+    app.timer.reset();
   }
   app.broker.reset();
   if (app.output_pipe) {

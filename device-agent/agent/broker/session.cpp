@@ -25,7 +25,7 @@ constexpr int kTurn = 32;  // Requests of one app before the others have their t
 
 bool RequestBudget::take(std::chrono::nanoseconds now) {
   const std::chrono::duration<double> passed = now - filled_;
-  tokens_ = std::min(kBurst, tokens_ + passed.count() * kPerSecond);
+  tokens_ = std::min(kBurst, tokens_ + (passed.count() * kPerSecond));
   filled_ = now;
   if (tokens_ < 1) {
     return false;

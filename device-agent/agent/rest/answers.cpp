@@ -40,7 +40,8 @@ http::Response empty_error(int status, device_api::ErrorCode code) {
 
 http::Response error_answer(const Refusal& refusal, ErrorStyle style) {
   const auto* info = device_api::find_error(refusal.code);
-  const int status = style.status != 0 ? style.status : info != nullptr ? info->status : 500;
+  const int usual = info != nullptr ? info->status : 500;
+  const int status = style.status != 0 ? style.status : usual;
   if (!style.sphere_v1 && (info == nullptr || !info->has_body)) {
     return empty_error(status, refusal.code);
   }

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -10,11 +11,12 @@
 #include <fmt/format.h>
 
 #include "device-agent/agent/apps/manager.h"
+#include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/event_log.h"
-#include "device-agent/agent/refusal.h"
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/routes.h"
 #include "device-agent/agent/rest/streams.h"
+#include "device-agent/agent/rest/target.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "device-agent/agent/version.h"
 #include "sphere/core/guid.h"
@@ -45,8 +47,9 @@ std::optional<std::int64_t> after_of(const Target& target) {
     return 0;
   }
   std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc{} || end != text->data() + text->size() || number < 0) {
+  const char* const end = std::to_address(text->end());
+  const auto [stop, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc{} || stop != end || number < 0) {
     return std::nullopt;
   }
   return number;

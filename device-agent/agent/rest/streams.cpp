@@ -35,9 +35,8 @@ std::string line(const json::Value& value) { return json::to_compact(value) + "\
 // A place among the followers, while it lives.
 class Seat {
  public:
-  explicit Seat(Services& services) : services_{&services} {
-    taken_ = services.followers.fetch_add(1) < kMaxFollowers;
-  }
+  explicit Seat(Services& services)
+      : services_{&services}, taken_{services.followers.fetch_add(1) < kMaxFollowers} {}
   Seat(const Seat&) = delete;
   Seat& operator=(const Seat&) = delete;
   Seat(Seat&&) = delete;
@@ -47,7 +46,7 @@ class Seat {
 
  private:
   Services* services_;
-  bool taken_ = false;
+  bool taken_;
 };
 
 http::Response full_house() {

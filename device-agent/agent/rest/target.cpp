@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/rest/target.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -41,12 +42,9 @@ bool is_plain_path(std::string_view path) {
   if (!path.starts_with('/') || path.ends_with('/')) {
     return false;
   }
-  for (const auto& segment : split(path.substr(1), '/')) {
-    if (segment.empty() || segment == "." || segment == "..") {
-      return false;
-    }
-  }
-  return true;
+  return std::ranges::none_of(split(path.substr(1), '/'), [](const auto& segment) {
+    return segment.empty() || segment == "." || segment == "..";
+  });
 }
 
 }  // namespace

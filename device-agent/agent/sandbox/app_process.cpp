@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/app_process.h"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -66,11 +67,11 @@ Step open_program(AppPart& part) {
 
 void reset_signals() {
   for (int signal = 1; signal < NSIG; ++signal) {
-    ::signal(signal, SIG_DFL);
+    (void)::signal(signal, SIG_DFL);  // Some, as SIGKILL, have no other action and refuse.
   }
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 Step prepare(AppPart& part) {
@@ -142,8 +143,8 @@ void become_app(const Plan& plan, int sysctl, bool pivoted) {
                 .set("groupsDropped", part.groups_dropped)
                 .set("nestedUsersRefused", part.nested_users_refused)
                 .set("pivoted", pivoted));
-  char* environment[] = {nullptr};  // NOLINT(modernize-avoid-c-arrays): what execve() takes
-  ::fexecve(kStatusDescriptor, pointers.data(), environment);
+  std::array<char*, 1> environment = {nullptr};
+  ::fexecve(kStatusDescriptor, pointers.data(), environment.data());
   give_up({.layer = "L12", .what = "execute " + plan.entry_point, .number = errno});
   ::_exit(EXIT_FAILURE);
 }

@@ -55,7 +55,7 @@ Result<Pair> make_pair() {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
   }
-  return Pair{Descriptor{ends[0]}, Descriptor{ends[1]}};
+  return Pair{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
 }
 
 Result<Descriptor> make_memory_file(const char* name, std::span<const std::byte> content) {

@@ -35,7 +35,7 @@ std::string status_field(const std::string& status, std::string_view name) {
   for (const auto& line : split(status, '\n')) {
     if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':') {
       auto value = std::string{trim(std::string_view{line}.substr(name.size() + 1))};
-      std::replace(value.begin(), value.end(), '\t', ' ');
+      std::ranges::replace(value, '\t', ' ');
       return value;
     }
   }
@@ -169,6 +169,7 @@ class Check {
     const auto difference = compare_mounts(plan_, mounts);
     expect("L4", difference.empty(), difference);
     std::vector<std::string> paths;
+    paths.reserve(mounts.size());
     for (const auto& mount : mounts) {
       paths.push_back(mount.path);
     }

@@ -4,8 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -43,6 +46,7 @@ constexpr std::string_view kMakeRoom = "delete apps: sphere device sideload dele
 constexpr std::string_view kList = "see what is there: sphere device image list-installed";
 constexpr std::string_view kAgain = "try again in a moment";
 
+// NOLINTBEGIN(modernize-use-designated-initializers): the rows of a table.
 constexpr std::array kAdvice{
     Advice{1, 15, Errc::unsupported, "app.start-failed",
            "build the app for the processor and the API set of the board"},
@@ -71,6 +75,7 @@ constexpr std::array kAdvice{
     Advice{14, 18, Errc::no_space, "package.too-large", kMakeRoom},
     Advice{15, 4, Errc::too_large, "package.too-large", "make the app smaller"},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 
 const Advice* find_advice(api::ErrorCode code) {
   const auto bits = static_cast<std::uint32_t>(code);
@@ -85,12 +90,20 @@ const Advice* find_advice(api::ErrorCode code) {
 // For an answer without a code that tells more.
 Advice advice_for_status(int status) {
   if (status == 403) {
-    return {0, 0, Errc::permission, "device.locked", kUnlock};
+    return {.category = 0,
+            .id = 0,
+            .code = Errc::permission,
+            .reason = "device.locked",
+            .next = kUnlock};
   }
   if (status == 404 || status == 405) {
-    return {0, 0, Errc::unsupported, "device.too-old", "update the OS of the device"};
+    return {.category = 0,
+            .id = 0,
+            .code = Errc::unsupported,
+            .reason = "device.too-old",
+            .next = "update the OS of the device"};
   }
-  return {0, 0, Errc::io, "device.error", ""};
+  return {.category = 0, .id = 0, .code = Errc::io, .reason = "device.error", .next = ""};
 }
 
 api::ErrorBody read_body(const http::ClientResponse& response) {
@@ -117,8 +130,9 @@ DeviceError read_device_error(const http::ClientResponse& response) {
   DeviceError error{.code = 0, .status = response.status};
   if (const auto header = http::find_header(response.headers, "Sphere-Error")) {
     api::ErrorCode code = 0;
-    const auto [end, ec] = std::from_chars(header->data(), header->data() + header->size(), code);
-    error.code = ec == std::errc{} && end == header->data() + header->size() && code > 0 ? code : 0;
+    const char* const end = std::to_address(header->end());
+    const auto [stop, ec] = std::from_chars(header->data(), end, code);
+    error.code = ec == std::errc{} && stop == end && code > 0 ? code : 0;
   }
   if (error.code == 0) {
     error.code = read_body(response).error;

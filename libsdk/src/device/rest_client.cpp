@@ -125,10 +125,11 @@ Result<std::vector<std::int64_t>> RestClient::capabilities() {
   }
   std::vector<std::int64_t> numbers;
   for (const json::Value& item : list->items()) {
-    if (!item.integer()) {
+    const auto number = item.integer();
+    if (!number) {
       return bad_answer("device_capabilities");
     }
-    numbers.push_back(*item.integer());
+    numbers.push_back(*number);
   }
   return numbers;
 }
@@ -220,9 +221,10 @@ Result<void> RestClient::stream(std::string path,
          auto more = splitter.add(piece, take_line);
          if (!more) {
            failure = std::move(more).error();
+           return false;
          }
-         enough = !failure && !*more;
-         return !failure && !enough;
+         enough = !*more;
+         return !enough;
        }});
   if (failure) {
     return tl::make_unexpected(*std::move(failure));

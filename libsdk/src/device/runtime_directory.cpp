@@ -9,6 +9,7 @@
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <tl/expected.hpp>
 
@@ -62,7 +63,7 @@ Result<fs::path> make_short_directory(const fs::path& board) {
 
 fs::path find_runtime_directory(const fs::path& runtime, const fs::path& board,
                                 std::string_view name) {
-  const fs::path usual = runtime / "boards" / name;
+  fs::path usual = runtime / "boards" / name;
   if (!runtime.empty() && is_short(usual)) {
     return usual;
   }
@@ -76,7 +77,7 @@ fs::path find_runtime_directory(const fs::path& runtime, const fs::path& board,
 
 Result<fs::path> make_runtime_directory(const fs::path& runtime, const fs::path& board,
                                         std::string_view name) {
-  const fs::path found = find_runtime_directory(runtime, board, name);
+  fs::path found = find_runtime_directory(runtime, board, name);
   if (!runtime.empty() && found == runtime / "boards" / name) {
     SPHERE_TRY(make_directories(found, 0700));
     SPHERE_TRY(check_owner(found));

@@ -99,6 +99,26 @@ Result<BoardStatus> read_status(const fs::path& directory, const fs::path& runti
   return status;
 }
 
+tl::unexpected<Error> board_exists(const std::string& name, const fs::path& target) {
+  return fail(Errc::exists, fmt::format("there is already a board named {}", name),
+              {.reason = "local.file-exists",
+               .value = target.string(),
+               .next = "choose another name, or start it: sphere board start " + name});
+}
+
+// Makes what was filled aside the board `target`; never replaces one.
+Result<void> move_into_place(const std::string& aside, const fs::path& target,
+                             const std::string& name) {
+  if (std::rename(aside.c_str(), target.c_str()) == 0) {
+    return {};
+  }
+  const int number = errno;
+  if (number == ENOTEMPTY || number == EEXIST) {
+    return board_exists(name, target);
+  }
+  return tl::make_unexpected(system_error("make", target, number));
+}
+
 // The names of all boards, sorted.
 std::vector<std::string> board_names(const fs::path& boards) {
   std::vector<std::string> names;
@@ -139,6 +159,20 @@ Result<void> check_port(const BoardStatus& status) {
        .value = fmt::format("127.0.0.1:{}", status.config.port),
        .next = fmt::format("end the program that uses the port, or create a board with another "
                            "one: sphere board create NAME --port PORT")}));
+}
+
+// Starts the stopped board `status`.
+Result<void> launch(const BoardStatus& status, const fs::path& sdk, const fs::path& runtimes,
+                    SteadyClock::time_point until, const Cancelled& cancelled) {
+  SPHERE_TRY(check_port(status));
+  SPHERE_TRY_ASSIGN(const fs::path runtime,
+                    make_runtime_directory(runtimes, status.directory, status.config.name));
+  SPHERE_TRY(launch_board({.program = find_sphere_board(sdk),
+                           .directory = status.directory,
+                           .runtime = runtime,
+                           .sdk = sdk},
+                          until, cancelled));
+  return {};
 }
 
 // Waits until the REST API answers.
@@ -205,14 +239,8 @@ Result<BoardStatus> VirtualBoards::create(const BoardConfig& config) {
   SPHERE_TRY(check_board_id(config.board_id));
   const fs::path target = boards() / config.name;
   std::error_code ignored;
-  const auto exists = [&config, &target] {
-    return fail(Errc::exists, fmt::format("there is already a board named {}", config.name),
-                {.reason = "local.file-exists",
-                 .value = target.string(),
-                 .next = "choose another name, or start it: sphere board start " + config.name});
-  };
   if (fs::exists(fs::symlink_status(target, ignored))) {
-    return exists();
+    return board_exists(config.name, target);
   }
   SPHERE_TRY(make_directories(boards(), 0700));
   std::string aside = (boards() / ("." + config.name + "-XXXXXX")).string();
@@ -220,16 +248,9 @@ Result<BoardStatus> VirtualBoards::create(const BoardConfig& config) {
     return tl::make_unexpected(system_error("make", aside, errno));
   }
   auto filled =
-      fill_board_directory(aside, config, *key_store_, directories_.data / "device-api-ca.pem");
-  if (filled) {
-    filled = sync_directory(aside);
-  }
-  if (filled && std::rename(aside.c_str(), target.c_str()) != 0) {
-    const int number = errno;
-    filled = number == ENOTEMPTY || number == EEXIST
-                 ? Result<void>{exists()}
-                 : tl::make_unexpected(system_error("make", target, number));
-  }
+      fill_board_directory(aside, config, *key_store_, directories_.data / "device-api-ca.pem")
+          .and_then([&] { return sync_directory(aside); })
+          .and_then([&] { return move_into_place(aside, target, config.name); });
   if (!filled) {
     (void)remove_tree(aside);
     return tl::make_unexpected(
@@ -271,14 +292,7 @@ Result<BoardStatus> VirtualBoards::start(std::string_view name, std::chrono::sec
   SPHERE_TRY_ASSIGN(status, show(name));
   bool launched = false;
   if (status.pid == 0) {
-    SPHERE_TRY(check_port(status));
-    SPHERE_TRY_ASSIGN(const fs::path runtime,
-                      make_runtime_directory(directories_.runtime, status.directory, name));
-    SPHERE_TRY(launch_board({.program = find_sphere_board(sdk_directory_),
-                             .directory = status.directory,
-                             .runtime = runtime,
-                             .sdk = sdk_directory_},
-                            until, cancelled));
+    SPHERE_TRY(launch(status, sdk_directory_, directories_.runtime, until, cancelled));
     launched = true;
     SPHERE_TRY_ASSIGN(status, show(name));
   }
