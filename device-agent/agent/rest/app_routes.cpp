@@ -11,6 +11,7 @@
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/routes.h"
+#include "device-agent/agent/rest/services.h"
 #include "sphere/core/guid.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/device_api/error_code.h"

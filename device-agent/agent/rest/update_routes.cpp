@@ -23,6 +23,7 @@
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/routes.h"
+#include "device-agent/agent/rest/services.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"

@@ -114,9 +114,11 @@ struct StateName {
   AppState state;
   std::string_view text;
 };
+// NOLINTBEGIN(modernize-use-designated-initializers): the rows of a table.
 constexpr std::array kStateNames{
     StateName{AppState::running, "running"}, StateName{AppState::not_present, "notPresent"},
     StateName{AppState::stopped, "stopped"}, StateName{AppState::debugging, "debugging"}};
+// NOLINTEND(modernize-use-designated-initializers)
 
 LastExit read_last_exit(ObjectReader& outer, const json::Value& value, std::string where) {
   ObjectReader reader{value, std::move(where)};
@@ -136,7 +138,7 @@ AppState read_state(ObjectReader& reader, std::string_view key) {
   return state ? *state : AppState::stopped;
 }
 
-App read_app(ObjectReader& outer, const json::Value& value, std::string where) {
+App read_app(ObjectReader& outer, const json::Value& value, const std::string& where) {
   ObjectReader reader{value, where};
   App app{.component_id = reader.text("componentId"),
           .image_id = reader.text("imageId"),

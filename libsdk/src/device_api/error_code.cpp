@@ -270,6 +270,7 @@ struct Category {
   std::string_view name;
 };
 
+// NOLINTBEGIN(modernize-use-designated-initializers): the rows of a table.
 constexpr std::array kCategories{
     Category{0, "Linux"},
     Category{1, "AppManager"},
@@ -316,6 +317,7 @@ constexpr std::array kCategories{
     Category{49, "SecurityMonitorSyscall"},
     Category{512, "Sphere"},
 };
+// NOLINTEND(modernize-use-designated-initializers)
 
 }  // namespace
 

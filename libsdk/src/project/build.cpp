@@ -159,7 +159,7 @@ class Builder {
   }
 
   // CMake names it in the last line of its configuration.
-  Result<std::filesystem::path> build_folder() const {
+  [[nodiscard]] Result<std::filesystem::path> build_folder() const {
     constexpr std::string_view kLine = "Build files have been written to: ";
     SPHERE_TRY_ASSIGN(const auto text, read_text_file(log_, kLargestLog));
     const auto at = text.rfind(kLine);

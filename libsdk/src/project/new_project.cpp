@@ -140,6 +140,13 @@ std::string fill_in(std::string text, const std::vector<PlaceHolder>& place_hold
   return text;
 }
 
+Result<void> copy_file(const std::filesystem::path& source, const std::filesystem::path& target,
+                       const std::vector<PlaceHolder>& place_holders) {
+  SPHERE_TRY_ASSIGN(auto text, read_text_file(source, kLargestFile));
+  SPHERE_TRY(make_directories(target.parent_path()));
+  return write_file(target, fill_in(std::move(text), place_holders), {.sync = false});
+}
+
 // Copies the template's files below `target`; their relative paths, sorted.
 Result<std::vector<std::string>> copy_files(const std::filesystem::path& source,
                                             const std::filesystem::path& target,
@@ -152,10 +159,7 @@ Result<std::vector<std::string>> copy_files(const std::filesystem::path& source,
     if (relative == kDescription || !entry->is_regular_file(error)) {
       continue;
     }
-    SPHERE_TRY_ASSIGN(auto text, read_text_file(entry->path(), kLargestFile));
-    SPHERE_TRY(make_directories((target / relative).parent_path()));
-    SPHERE_TRY(
-        write_file(target / relative, fill_in(std::move(text), place_holders), {.sync = false}));
+    SPHERE_TRY(copy_file(entry->path(), target / relative, place_holders));
     files.push_back(relative.generic_string());
   }
   if (error) {
@@ -174,6 +178,16 @@ std::vector<std::filesystem::path> missing_directories(std::filesystem::path pat
     missing.insert(missing.begin(), path);
   }
   return missing;
+}
+
+// The template of a request that can be fulfilled.
+Result<TemplateInfo> check_request(const NewProject& request,
+                                   const std::filesystem::path& sdk_directory) {
+  SPHERE_TRY_ASSIGN(auto info, find_template(request, sdk_directory));
+  SPHERE_TRY(check_language(info, request.language));
+  SPHERE_TRY(check_board(request.board, sdk_directory));
+  SPHERE_TRY(check_free(request.directory));
+  return info;
 }
 
 // A directory beside its place until it is complete.
@@ -212,19 +226,16 @@ class Unfinished {
 Result<std::vector<std::string>> create_project(const NewProject& request,
                                                 const std::filesystem::path& sdk_directory) {
   SPHERE_TRY_ASSIGN(const auto name, project_name(request));
-  SPHERE_TRY_ASSIGN(const auto info, find_template(request, sdk_directory));
-  SPHERE_TRY(check_language(info, request.language));
-  SPHERE_TRY(check_board(request.board, sdk_directory));
-  SPHERE_TRY(check_free(request.directory));
-
+  SPHERE_TRY_ASSIGN(const auto info, check_request(request, sdk_directory));
   SPHERE_TRY_ASSIGN(auto target, absolute_path(request.directory));
   if (!target.has_filename()) {
     target = target.parent_path();
   }
   const Guid component = Guid::random();
-  const std::vector<PlaceHolder> place_holders = {{"@SPHERE_NAME@", name},
-                                                  {"@SPHERE_COMPONENT_ID@", component.text()},
-                                                  {"@SPHERE_BOARD@", request.board}};
+  const std::vector<PlaceHolder> place_holders = {
+      {.text = "@SPHERE_NAME@", .value = name},
+      {.text = "@SPHERE_COMPONENT_ID@", .value = component.text()},
+      {.text = "@SPHERE_BOARD@", .value = request.board}};
   Unfinished unfinished{
       target.parent_path() / fmt::format(".{}.{}", target.filename().string(), component.text()),
       missing_directories(target.parent_path())};
