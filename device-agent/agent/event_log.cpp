@@ -7,6 +7,7 @@
 #include <deque>
 #include <fcntl.h>
 #include <filesystem>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -117,10 +118,11 @@ void EventLog::add(std::string_view category, std::string_view component_id,
 
 // Every entry of started_ has its event in events_.
 std::deque<EventLog::Started>::iterator EventLog::find_same(const LoggedEvent& event) {
-  const auto same = std::find_if(events_.rbegin(), events_.rend(), [&](const LoggedEvent& other) {
-    return other.category == event.category && other.component_id == event.component_id &&
-           other.image_id == event.image_id && other.fields == event.fields;
-  });
+  const auto same =
+      std::ranges::find_if(std::views::reverse(events_), [&](const LoggedEvent& other) {
+        return other.category == event.category && other.component_id == event.component_id &&
+               other.image_id == event.image_id && other.fields == event.fields;
+      });
   return same == events_.rend() ? started_.end()
                                 : std::ranges::find(started_, same->seq, &Started::seq);
 }

@@ -41,12 +41,13 @@ Result<void> configure_tls(boost::asio::ssl::context& context, const ServerOptio
     return tls_error("cannot set the TLS suites", "OpenSSL refuses them");
   }
   boost::system::error_code ec;
-  context.use_certificate_chain(boost::asio::buffer(options.certificate_chain_pem), ec);
+  // The same code is in `ec`.
+  (void)context.use_certificate_chain(boost::asio::buffer(options.certificate_chain_pem), ec);
   if (ec) {
     return tls_error("the TLS certificate is no PEM certificate chain", ec.message());
   }
-  context.use_private_key(boost::asio::buffer(options.private_key_pem),
-                          boost::asio::ssl::context_base::pem, ec);
+  (void)context.use_private_key(boost::asio::buffer(options.private_key_pem),
+                                boost::asio::ssl::context_base::pem, ec);
   if (ec) {
     return tls_error("the TLS key is not the certificate's key in PEM form", ec.message());
   }

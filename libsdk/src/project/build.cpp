@@ -2,8 +2,6 @@
 #include "sphere/project/build.h"
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
