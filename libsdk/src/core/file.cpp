@@ -113,17 +113,20 @@ Result<fs::path> name_file(int descriptor, const fs::path& target) {
 Error system_error(std::string_view action, const fs::path& path, int error_number) {
   Errc code = Errc::io;
   std::string_view reason = "local.file-unreadable";
+  std::string_view next;
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
       code = Errc::not_found;
       reason = "local.file-not-found";
+      next = "check the path";
       break;
     case EACCES:
     case EPERM:
     case EROFS:
       code = Errc::permission;
       reason = "local.permission";
+      next = "check its owner and permissions";
       break;
     case EEXIST:
       code = Errc::exists;
@@ -133,13 +136,14 @@ Error system_error(std::string_view action, const fs::path& path, int error_numb
     case EDQUOT:
       code = Errc::no_space;
       reason = "local.no-space";
+      next = "free some space there";
       break;
     default:
       break;
   }
   return Error{code,
                fmt::format("cannot {} {}: {}", action, path.string(), error_text(error_number)),
-               {.reason = reason, .value = path.string()}};
+               {.reason = reason, .value = path.string(), .next = std::string{next}}};
 }
 
 Result<std::vector<std::byte>> read_file(const fs::path& path, std::size_t limit) {
