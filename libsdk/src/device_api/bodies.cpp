@@ -281,9 +281,10 @@ json::Value to_json(const std::vector<App>& apps) {
 
 Result<std::vector<App>> apps_from_json(const json::Value& value) {
   ObjectReader reader{value};
-  auto apps = read_list<App>(reader, "apps", [&reader](const json::Value& item, std::string place) {
-    return read_app(reader, item, std::move(place));
-  });
+  auto apps =
+      read_list<App>(reader, "apps", [&reader](const json::Value& item, const std::string& place) {
+        return read_app(reader, item, place);
+      });
   return finish(reader, std::move(apps));
 }
 
