@@ -136,11 +136,13 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
   SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
   context.reporter.verbose(
       fmt::format("packing {}, signed by {}", options.directory.string(), signing.signed_by));
-  SPHERE_TRY_ASSIGN(const auto packed, project::pack_application(options, *signing.signer));
+  SPHERE_TRY_ASSIGN(const auto packed,
+                    project::pack_application(options, *signing.signer, [&file](auto package) {
+                      return file.write(package);
+                    }));
   for (const auto& warning : packed.warnings) {
     context.reporter.warn(warning);
   }
-  SPHERE_TRY(file.write(packed.bytes));
   SPHERE_TRY(file.commit());
   context.reporter.verbose(fmt::format("image id {}", packed.image_id.text()));
 

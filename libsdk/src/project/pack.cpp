@@ -296,8 +296,8 @@ Result<ApiSet> parse_api_set(std::string_view text) {
   return set;
 }
 
-Result<PackedApplication> pack_application(const PackOptions& options,
-                                           const crypto::Signer& signer) {
+Result<PackedApplication> pack_application(const PackOptions& options, const crypto::Signer& signer,
+                                           const KeepPackage& keep) {
   SPHERE_TRY_ASSIGN(auto source, read_manifest(options));
   SPHERE_TRY_ASSIGN(const auto component_id, choose_component_id(options, source));
   SPHERE_TRY_ASSIGN(const auto api_set, choose_api_set(options, source));
@@ -305,6 +305,9 @@ Result<PackedApplication> pack_application(const PackOptions& options,
   SPHERE_TRY_ASSIGN(auto packed,
                     pack_files(options, source, component_id, api_set, std::move(text), signer));
   SPHERE_TRY(check_package(options, packed.bytes, api_set, source));
+  if (keep) {
+    SPHERE_TRY(keep(packed.bytes));
+  }
   if (!source.manifest.component_id) {
     SPHERE_TRY(write_manifest(source));
   }

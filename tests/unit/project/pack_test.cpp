@@ -207,6 +207,14 @@ TEST_CASE_METHOD(Fixture, "a missing or malformed ComponentId is made and writte
     CHECK(refusal().hint().reason == "package.manifest");
     CHECK(manifest_text() == text);
   }
+  SECTION("not when the package cannot be kept") {
+    const auto packed = pack_application(options, *signer, [](auto) -> sphere::Result<void> {
+      return sphere::fail(sphere::Errc::no_space, "the disk is full");
+    });
+    REQUIRE_FALSE(packed);
+    CHECK(packed.error().code() == sphere::Errc::no_space);
+    CHECK(manifest_text() == text);
+  }
   SECTION("not when packing fails") {
     fs::remove(directory->path() / "approot/bin/app");
     CHECK(refusal().hint().reason == "package.executable");

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,8 +52,14 @@ struct PackedApplication {
 // image modules and of the signer; invalid_argument package.executable for what
 // image::check_executable() calls an error; permission package.manifest when a ComponentId is
 // needed and `frozen`, or the manifest cannot be written. Nothing is written then.
+//
+// `keep`, when given, gets the finished package before the source manifest is changed, and stores
+// it somewhere that is not its place yet: what it fails with (a full disk) leaves the manifest as
+// it was.
+using KeepPackage = std::function<Result<void>(std::span<const std::byte> package)>;
 [[nodiscard]] Result<PackedApplication> pack_application(const PackOptions& options,
-                                                         const crypto::Signer& signer);
+                                                         const crypto::Signer& signer,
+                                                         const KeepPackage& keep = {});
 
 // An API set: a number, and the name of the beta set if it is one.
 struct ApiSet {
