@@ -23,6 +23,7 @@
 
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 
 namespace sphere {
 namespace fs = std::filesystem;
@@ -88,21 +89,36 @@ fs::path parent_of(const fs::path& path) {
   return parent.empty() ? fs::path{"."} : parent;
 }
 
+// The first part of a temporary name beside `target`, short enough for what follows it.
+std::string temporary_stem(const fs::path& target) {
+  constexpr std::size_t kLongest = 200;  // Of the 255 bytes of a file name.
+  return "." + std::string{cut_utf8(target.filename().string(), kLongest)};
+}
+
 std::string temporary_name(const fs::path& target) {
-  return (parent_of(target) / ("." + target.filename().string() + ".XXXXXX")).string();
+  return (parent_of(target) / (temporary_stem(target) + ".XXXXXX")).string();
+}
+
+// Gives an unnamed file (O_TMPFILE) the name `name`. Error: exists; others name `target`.
+Result<void> link_file(int descriptor, const fs::path& name, const fs::path& target) {
+  const auto source = fmt::format("/proc/self/fd/{}", descriptor);
+  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return failed("write", target, errno);
+  }
+  return {};
 }
 
 // Gives an unnamed file (O_TMPFILE) a free temporary name beside `target`.
 Result<fs::path> name_file(int descriptor, const fs::path& target) {
-  const auto source = fmt::format("/proc/self/fd/{}", descriptor);
   for (int attempt = 0; attempt < 100; ++attempt) {
-    auto name = parent_of(target) /
-                fmt::format(".{}.{}-{}", target.filename().string(), ::getpid(), attempt);
-    if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+    auto name =
+        parent_of(target) / fmt::format("{}.{}-{}", temporary_stem(target), ::getpid(), attempt);
+    auto linked = link_file(descriptor, name, target);
+    if (linked) {
       return name;
     }
-    if (errno != EEXIST) {
-      return failed("write", target, errno);
+    if (linked.error().code() != Errc::exists) {
+      return tl::make_unexpected(std::move(linked).error());
     }
   }
   return failed("write", target, EEXIST);
@@ -217,6 +233,11 @@ Result<void> AtomicFile::commit() {
   if (options_.sync && ::fsync(descriptor()) != 0) {
     return failed("write", target_, errno);
   }
+  if (temporary_.empty() && !options_.replace) {
+    // Its own name at once: no instant at which a temporary one could be left behind.
+    SPHERE_TRY(link_file(descriptor(), target_, target_));
+    return finish_commit();
+  }
   if (temporary_.empty()) {
     SPHERE_TRY_ASSIGN(temporary_, name_file(descriptor(), target_));
   }
@@ -226,6 +247,10 @@ Result<void> AtomicFile::commit() {
     return failed("write", target_, errno);
   }
   temporary_.clear();
+  return finish_commit();
+}
+
+Result<void> AtomicFile::finish_commit() {
   descriptor_.reset();
   if (options_.sync) {
     return sync_directory(parent_of(target_));

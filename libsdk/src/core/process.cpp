@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -89,6 +90,9 @@ struct ChildPlan {
   pid_t end_with;  // The parent whose end is the child's end; 0: no such bond.
 };
 
+// Descriptors one child can be given, 0 to 2 included.
+constexpr std::size_t kMostMoves = 16;
+
 // Runs in the child; async-signal-safe calls only. Never returns.
 [[noreturn]] void become(const ChildPlan& plan, int report) {
   // Two rounds, so that a source is not overwritten before it is used: first above all targets.
@@ -113,7 +117,7 @@ struct ChildPlan {
       ::_exit(127);
     }
   }
-  std::array<int, 16> held = {};
+  std::array<int, kMostMoves> held = {};
   const std::size_t count = std::min(plan.moves.size(), held.size());
   for (std::size_t i = 0; i < count; ++i) {
     held.at(i) = ::fcntl(plan.moves[i].first, F_DUPFD_CLOEXEC, kAbove);
@@ -164,6 +168,17 @@ void drain(Descriptor& pipe, std::string& text, std::size_t limit) {
   }
 }
 
+// Ends a child whose time is over.
+tl::unexpected<Error> kill_late(ChildProcess& child, const Command& command,
+                                std::chrono::milliseconds time_limit) {
+  child.kill(SIGKILL);
+  [[maybe_unused]] const auto ended = child.wait();
+  return fail(
+      Errc::timeout,
+      fmt::format("{} did not end within {} ms", command.program.string(), time_limit.count()),
+      {.value = command.program.string()});
+}
+
 }  // namespace
 
 Result<ChildProcess> ChildProcess::start(const Command& command) {
@@ -192,6 +207,12 @@ Result<ChildProcess> ChildProcess::start(const Command& command) {
     if (standard.at(static_cast<std::size_t>(target)) >= 0) {
       plan.moves.emplace_back(standard.at(static_cast<std::size_t>(target)), target);
     }
+  }
+
+  if (plan.moves.size() > kMostMoves) {
+    return fail(Errc::invalid_argument,
+                fmt::format("{} descriptors for {}, more than {}", plan.moves.size(),
+                            command.program.string(), kMostMoves));
   }
 
   SPHERE_TRY_ASSIGN(auto report, make_pipe());
@@ -257,12 +278,7 @@ Result<Captured> run_captured(Command command, std::chrono::milliseconds time_li
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
-      child.kill(SIGKILL);
-      [[maybe_unused]] const auto ended = child.wait();
-      return fail(
-          Errc::timeout,
-          fmt::format("{} did not end within {} ms", command.program.string(), time_limit.count()),
-          {.value = command.program.string()});
+      return kill_late(child, command, time_limit);
     }
     std::array<pollfd, 2> polled = {{{.fd = output.read.get(), .events = POLLIN, .revents = 0},
                                      {.fd = error.read.get(), .events = POLLIN, .revents = 0}}};
@@ -277,8 +293,14 @@ Result<Captured> run_captured(Command command, std::chrono::milliseconds time_li
       drain(error.read, captured.error, limit);
     }
   }
-  SPHERE_TRY_ASSIGN(captured.status, child.wait());
-  return captured;
+  while (std::chrono::steady_clock::now() < end) {
+    if (const auto status = child.poll()) {
+      captured.status = *status;
+      return captured;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  return kill_late(child, command, time_limit);
 }
 
 fs::path own_program() {

@@ -83,6 +83,17 @@ TEST_CASE("an AtomicFile that may not replace refuses a file that appeared meanw
   CHECK(*sphere::read_text_file(path, 100) == "first");
 }
 
+TEST_CASE("a file with the longest possible name can be written", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / std::string(255, 'n');
+
+  REQUIRE(sphere::write_file(path, "old"));
+  REQUIRE(sphere::write_file(path, "new"));
+
+  CHECK(*sphere::read_text_file(path, 100) == "new");
+  CHECK(count_entries(directory.path()) == 1);
+}
+
 TEST_CASE("read_file names what is wrong", "[core]") {
   const auto directory = make_directory();
   REQUIRE(sphere::write_file(directory.path() / "big", std::string(101, 'x')));

@@ -40,6 +40,23 @@ TEST_CASE("run_captured kills a child that takes too long", "[core]") {
   CHECK(run.error().code() == Errc::timeout);
 }
 
+TEST_CASE("run_captured kills a child that closes its output and stays", "[core]") {
+  const auto run = sphere::run_captured(
+      {.program = "sh", .arguments = {"-c", "exec >&- 2>&-; sleep 100"}}, 200ms);
+  REQUIRE_FALSE(run);
+  CHECK(run.error().code() == Errc::timeout);
+}
+
+TEST_CASE("more descriptors than a child can take are refused", "[core]") {
+  sphere::Command command{.program = "true"};
+  for (int number = 3; number < 40; ++number) {
+    command.pass.emplace_back(0, number);
+  }
+  const auto child = sphere::ChildProcess::start(command);
+  REQUIRE_FALSE(child);
+  CHECK(child.error().code() == Errc::invalid_argument);
+}
+
 TEST_CASE("run_captured keeps no more than the limit", "[core]") {
   const auto run = sphere::run_captured(
       {.program = "sh", .arguments = {"-c", "head -c 100000 /dev/zero"}}, 10s, 1000);

@@ -56,6 +56,7 @@ class AtomicFile {
  private:
   AtomicFile(std::filesystem::path target, std::filesystem::path temporary, Descriptor descriptor,
              WriteOptions options);
+  [[nodiscard]] Result<void> finish_commit();
 
   std::filesystem::path target_;
   std::filesystem::path temporary_;  // Empty while the file has no name, and once committed.

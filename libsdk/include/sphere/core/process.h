@@ -28,7 +28,8 @@ struct Command {
   bool new_session = false;  // setsid(): detached from the terminal and its signals.
   // SIGKILL for the child when the thread that started it ends, however it ends.
   bool end_with_parent = false;
-  // Descriptors the child gets at these numbers: {caller's, child's}. All others are closed.
+  // Descriptors the child gets at these numbers: {caller's, child's}, at most 13. All others are
+  // closed.
   std::vector<std::pair<int, int>> pass = {};
 };
 
