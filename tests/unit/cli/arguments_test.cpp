@@ -75,7 +75,7 @@ TEST_CASE("values are never read as something else", "[cli]") {
   CHECK(parsed->arguments.value("output-file") == value);
 }
 
-TEST_CASE("--output is the format when its value is one", "[cli]") {
+TEST_CASE("the option --output is the format when its value is one", "[cli]") {
   const auto parsed = parse_line(kCommand, {"--output", "json", "-o", "yaml"});
 
   REQUIRE(parsed);
@@ -90,7 +90,7 @@ TEST_CASE("an old name is accepted with a warning", "[cli]") {
   CHECK(parsed->warnings == Words{"--destination is an old name of --output-file"});
 }
 
-TEST_CASE("-h with a value is an old letter where the command has it", "[cli]") {
+TEST_CASE("the letter -h with a value is an old one where the command has it", "[cli]") {
   const auto with_value = parse_line(kCommand, {"-h", "dir"});
   REQUIRE(with_value);
   CHECK(with_value->arguments.value("hardware") == "dir");
