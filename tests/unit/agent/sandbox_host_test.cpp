@@ -47,10 +47,14 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-#define SKIP_WITHOUT_SANDBOX()                                                                 \
-  SKIP_UNLESS(!kSanitized, "the sandbox launcher under AddressSanitizer: run the dev preset"); \
-  SKIP_UNLESS(private_mounts(), "no namespaces: run as root, or allow unprivileged user "      \
-                                "namespaces")
+constexpr auto kWithoutSanitizer =
+    "the sandbox launcher under AddressSanitizer: run the dev preset";
+constexpr auto kWithNamespaces =
+    "no namespaces: run as root, or allow unprivileged user namespaces";
+
+#define SKIP_WITHOUT_SANDBOX()                 \
+  SKIP_UNLESS(!kSanitized, kWithoutSanitizer); \
+  SKIP_UNLESS(private_mounts(), kWithNamespaces)
 
 struct Running {
   Launch launch;
