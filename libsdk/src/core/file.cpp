@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -181,7 +182,8 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : target_{std::move(other.target_)},
       temporary_{std::exchange(other.temporary_, {})},
       descriptor_{std::move(other.descriptor_)},
-      options_{other.options_} {}
+      options_{other.options_},
+      target_was_there_{other.target_was_there_} {}
 
 AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) {
@@ -191,7 +193,8 @@ AtomicFile::~AtomicFile() {
 
 Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions options) {
   struct stat status = {};
-  if (::lstat(target.c_str(), &status) == 0) {
+  const bool is_there = ::lstat(target.c_str(), &status) == 0;
+  if (is_there) {
     if (S_ISDIR(status.st_mode)) {
       return failed("write", target, EISDIR);
     }
@@ -200,7 +203,7 @@ Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions optio
     }
   }
   // Also behind a link: replacing /dev/stdout or a pipe would take it away from everybody.
-  if (::stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+  if (is_there && ::stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
       !S_ISDIR(status.st_mode)) {
     return fail(
         Errc::invalid_argument,
@@ -219,6 +222,7 @@ Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions optio
     return failed("write", target, errno);
   }
   AtomicFile result{target, temporary, std::move(file), options};
+  result.target_was_there_ = is_there;
   if (::fchmod(result.descriptor(), options.mode) != 0) {
     return failed("write", target, errno);
   }
@@ -233,10 +237,15 @@ Result<void> AtomicFile::commit() {
   if (options_.sync && ::fsync(descriptor()) != 0) {
     return failed("write", target_, errno);
   }
-  if (temporary_.empty() && !options_.replace) {
+  if (temporary_.empty() && (!options_.replace || !target_was_there_)) {
     // Its own name at once: no instant at which a temporary one could be left behind.
-    SPHERE_TRY(link_file(descriptor(), target_, target_));
-    return finish_commit();
+    auto linked = link_file(descriptor(), target_, target_);
+    if (linked) {
+      return finish_commit();
+    }
+    if (!options_.replace || linked.error().code() != Errc::exists) {
+      return linked;
+    }
   }
   if (temporary_.empty()) {
     SPHERE_TRY_ASSIGN(temporary_, name_file(descriptor(), target_));
@@ -256,6 +265,70 @@ Result<void> AtomicFile::finish_commit() {
     return sync_directory(parent_of(target_));
   }
   return {};
+}
+
+std::vector<Result<void>> sync_file_systems(std::span<const int> descriptors,
+                                            const fs::path& name) {
+  std::vector<Result<void>> results(descriptors.size());
+  std::map<dev_t, Result<void>> done;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    struct stat status = {};
+    if (::fstat(descriptors[i], &status) != 0) {
+      results[i] = failed("write", name, errno);
+      continue;
+    }
+    auto found = done.find(status.st_dev);
+    if (found == done.end()) {
+      Result<void> result;
+      if (::syncfs(descriptors[i]) != 0) {
+        result = failed("write", name, errno);
+      }
+      found = done.emplace(status.st_dev, std::move(result)).first;
+    }
+    results[i] = found->second;
+  }
+  return results;
+}
+
+std::vector<Result<void>> FileGroup::flush() const {
+  if (!sync_ || files_.empty()) {
+    return std::vector<Result<void>>(files_.size());
+  }
+  std::vector<int> descriptors;
+  for (const AtomicFile& file : files_) {
+    descriptors.push_back(file.descriptor());
+  }
+  return sync_file_systems(descriptors, files_.front().target());
+}
+
+// Makes the names of the committed files durable.
+void FileGroup::sync_parents(std::vector<Result<void>>& results) const {
+  std::map<fs::path, Result<void>> done;
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (!results[i]) {
+      continue;
+    }
+    const auto parent = parent_of(files_[i].target());
+    auto found = done.find(parent);
+    if (found == done.end()) {
+      found = done.emplace(parent, sync_directory(parent)).first;
+    }
+    results[i] = found->second;
+  }
+}
+
+std::vector<Result<void>> FileGroup::commit() {
+  auto results = flush();
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (results[i]) {
+      results[i] = files_[i].commit();
+    }
+  }
+  if (sync_) {
+    sync_parents(results);
+  }
+  files_.clear();
+  return results;
 }
 
 Result<void> write_file(const fs::path& path, std::span<const std::byte> bytes,

@@ -76,6 +76,31 @@ std::uint32_t update_slicing(std::uint32_t state, std::span<const std::byte> byt
   return update_bytes(state, bytes);
 }
 
+// Polynomials over GF(2) modulo P, reflected as the state is: bit 31 is the coefficient of x^0.
+constexpr std::uint32_t kOne = 0x80000000;
+
+constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t product = 0;
+  for (std::uint32_t bit = kOne; bit != 0; bit >>= 1U) {
+    product ^= (a & bit) != 0 ? b : 0;
+    b = (b >> 1U) ^ ((b & 1U) != 0 ? kPolynomial : 0);  // Times x.
+  }
+  return product;
+}
+
+// x^(8 n): a state times this is the state after n zero bytes.
+constexpr std::uint32_t shift_by_bytes(std::uint64_t n) {
+  std::uint32_t power = kOne >> 8U;
+  std::uint32_t result = kOne;
+  for (; n != 0; n >>= 1U) {
+    if ((n & 1U) != 0) {
+      result = multiply(result, power);
+    }
+    power = multiply(power, power);
+  }
+  return result;
+}
+
 bool always() { return true; }
 
 #if defined(__x86_64__)
@@ -178,6 +203,17 @@ Crc32& Crc32::update(std::span<const std::byte> bytes) {
   static const auto* const best =
       &*std::ranges::find_if(kKernels, [](const auto& kernel) { return kernel.supported(); });
   state_ = best->update(state_, bytes);
+  return *this;
+}
+
+// The inversions at both ends cancel: CRC(a b) = CRC(a) x^(8 |b|) + CRC(b).
+Crc32& Crc32::append(std::uint32_t value, std::uint64_t length) {
+  state_ = ~(multiply(this->value(), shift_by_bytes(length)) ^ value);
+  return *this;
+}
+
+Crc32& Crc32::append_zeros(std::uint64_t count) {
+  state_ = multiply(state_, shift_by_bytes(count));
   return *this;
 }
 

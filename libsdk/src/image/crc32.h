@@ -13,6 +13,11 @@ namespace sphere::image {
 class Crc32 {
  public:
   Crc32& update(std::span<const std::byte> bytes);
+  // As update() with `length` bytes whose own CRC-32 is `value`: parts may be worked on side by
+  // side and put together here.
+  Crc32& append(std::uint32_t value, std::uint64_t length);
+  // As update() with `count` zero bytes.
+  Crc32& append_zeros(std::uint64_t count);
   [[nodiscard]] std::uint32_t value() const noexcept { return ~state_; }
 
  private:

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -133,6 +135,62 @@ TEST_CASE("make_directories makes all missing parents", "[core]") {
   CHECK(fs::is_directory(directory.path() / "a/b/c"));
   REQUIRE(sphere::write_file(directory.path() / "f", "x"));
   CHECK_FALSE(sphere::make_directories(directory.path() / "f/g"));
+}
+
+TEST_CASE("a FileGroup puts all its files in place, and each failure stays with its file",
+          "[core]") {
+  for (const bool sync : {true, false}) {
+    const auto directory = make_directory();
+    REQUIRE(sphere::write_file(directory.path() / "b", "old"));
+    sphere::FileGroup group{sync};
+    for (const char* name : {"a", "b", "c", "sub/d"}) {
+      fs::create_directories((directory.path() / name).parent_path());
+      auto file = sphere::AtomicFile::create(directory.path() / name,
+                                             {.replace = name[0] != 'c', .sync = false});
+      REQUIRE(file);
+      REQUIRE(file->write(std::as_bytes(std::span{std::string_view{"new"}})));
+      group.add(*std::move(file));
+    }
+    REQUIRE(sphere::write_file(directory.path() / "c", "in the way"));
+    CHECK_FALSE(fs::exists(directory.path() / "a"));
+
+    const auto results = group.commit();
+
+    REQUIRE(results.size() == 4);
+    CHECK(group.size() == 0);
+    CHECK(results[0].has_value());
+    CHECK(results[1].has_value());
+    REQUIRE_FALSE(results[2].has_value());
+    CHECK(results[2].error().code() == Errc::exists);
+    CHECK(results[3].has_value());
+    CHECK(*sphere::read_text_file(directory.path() / "a", 100) == "new");
+    CHECK(*sphere::read_text_file(directory.path() / "b", 100) == "new");
+    CHECK(*sphere::read_text_file(directory.path() / "c", 100) == "in the way");
+    CHECK(*sphere::read_text_file(directory.path() / "sub/d", 100) == "new");
+    CHECK(count_entries(directory.path()) == 4);
+  }
+}
+
+TEST_CASE("a FileGroup that is given up leaves nothing behind", "[core]") {
+  const auto directory = make_directory();
+  {
+    sphere::FileGroup group;
+    auto file = sphere::AtomicFile::create(directory.path() / "a", {.sync = false});
+    REQUIRE(file);
+    group.add(*std::move(file));
+  }
+  CHECK(count_entries(directory.path()) == 0);
+}
+
+TEST_CASE("an AtomicFile replaces a file that appeared after it was created", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  auto file = sphere::AtomicFile::create(path);
+  REQUIRE(file);
+  REQUIRE(sphere::write_file(path, "other"));
+  REQUIRE(file->commit());
+  CHECK(sphere::read_text_file(path, 100)->empty());
+  CHECK(count_entries(directory.path()) == 1);
 }
 
 TEST_CASE("AtomicFile does not take the place of a pipe or device", "[core]") {

@@ -63,3 +63,39 @@ TEST_CASE("Crc32 over pieces equals that of the whole", "[image]") {
               .value() == whole);
   }
 }
+
+TEST_CASE("CRCs of parts combine to that of the whole, for every place of the cut", "[image]") {
+  const auto bytes = sphere::test::pattern(3000, 9);
+  const auto whole = sphere::image::Crc32{}.update(bytes).value();
+  bool good = true;
+  for (std::size_t cut = 0; cut <= bytes.size(); cut += cut < 70 ? 1 : 97) {
+    const auto tail = std::span{bytes}.subspan(cut);
+    const auto of_tail = sphere::image::Crc32{}.update(tail).value();
+    good = good && sphere::image::Crc32{}
+                           .update(std::span{bytes}.first(cut))
+                           .append(of_tail, tail.size())
+                           .value() == whole;
+  }
+  CHECK(good);
+}
+
+TEST_CASE("append_zeros equals an update with zeros", "[image]") {
+  for (const std::size_t count : {0U, 1U, 7U, 64U, 4095U, 65'537U}) {
+    const sphere::test::Bytes zeros(count);
+    CHECK(sphere::image::Crc32{}
+              .update(sphere::test::to_bytes("head"))
+              .append_zeros(count)
+              .update(sphere::test::to_bytes("tail"))
+              .value() == sphere::image::Crc32{}
+                              .update(sphere::test::to_bytes("head"))
+                              .update(zeros)
+                              .update(sphere::test::to_bytes("tail"))
+                              .value());
+  }
+  // 2^40 zeros in one step; the value of a second way to count: twice 2^39.
+  CHECK(sphere::image::Crc32{}.append_zeros(std::uint64_t{1} << 40U).value() ==
+        sphere::image::Crc32{}
+            .append_zeros(std::uint64_t{1} << 39U)
+            .append_zeros(std::uint64_t{1} << 39U)
+            .value());
+}

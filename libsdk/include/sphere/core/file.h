@@ -49,6 +49,7 @@ class AtomicFile {
   ~AtomicFile();
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+  [[nodiscard]] const std::filesystem::path& target() const noexcept { return target_; }
   [[nodiscard]] Result<void> write(std::span<const std::byte> bytes);
   // Syncs file and directory and moves the file to its place. Once only, then no further call.
   [[nodiscard]] Result<void> commit();
@@ -62,6 +63,34 @@ class AtomicFile {
   std::filesystem::path temporary_;  // Empty while the file has no name, and once committed.
   Descriptor descriptor_;
   WriteOptions options_;
+  bool target_was_there_ = true;  // When the file was created.
+};
+
+// Flushes what was written to the file systems of the open files `descriptors`, each file system
+// once. One result for each descriptor, in order; `name` is for the error.
+[[nodiscard]] std::vector<Result<void>> sync_file_systems(std::span<const int> descriptors,
+                                                          const std::filesystem::path& name);
+
+// Complete files that become durable together: their file system is flushed once for all of them
+// instead of once for each, and only then each is moved to its place.
+class FileGroup {
+ public:
+  // false: nothing is flushed; for scratch data only.
+  explicit FileGroup(bool sync = true) : sync_{sync} {}
+
+  // `file` is written and not yet committed; it was created with WriteOptions::sync = false.
+  void add(AtomicFile file) { files_.push_back(std::move(file)); }
+  [[nodiscard]] std::size_t size() const noexcept { return files_.size(); }
+  // One result for each file, in the order of add(). A file that failed leaves its target as it
+  // was; the others do not care. The group is empty after it.
+  [[nodiscard]] std::vector<Result<void>> commit();
+
+ private:
+  [[nodiscard]] std::vector<Result<void>> flush() const;
+  void sync_parents(std::vector<Result<void>>& results) const;
+
+  std::vector<AtomicFile> files_;
+  bool sync_;
 };
 
 [[nodiscard]] Result<void> write_file(const std::filesystem::path& path,
