@@ -15,6 +15,8 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/section_reader.h"
+#include "libsdk/src/image/sections_v2.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/guid.h"
@@ -38,20 +40,9 @@ bool is_length(std::size_t length) {
 
 bool is_list_length(std::size_t length) { return length >= 4 && (length - 4) % 8 == 0; }
 
-// For payloads whose length has been checked: a value that is missing would be our own bug.
-template <typename Int>
-Int take(Reader& reader) {
-  return reader.little_endian<Int>().value_or(Int{0});
-}
-
 Guid take_guid(Reader& reader) {
   const auto bytes = reader.bytes(Guid::kSize);
   return bytes ? Guid::from_stored(bytes->first<Guid::kSize>()) : Guid{};
-}
-
-std::string_view as_text(Bytes bytes) {
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes seen as characters.
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 Result<void> decode_identity(Bytes payload, std::size_t offset, Metadata& metadata) {
@@ -218,7 +209,7 @@ std::vector<SectionField> describe_compression(Bytes payload) {
       field("uncompressedBytes", "Uncompressed", fmt::format("{} bytes", with_thousands(size)))};
 }
 
-constexpr std::array<SectionRule, 12> kRules = {{
+constexpr std::array<SectionRule, 21> kRules = {{
     {.id = {'I', 'D'},
      .name = "Identity",
      .fits = is_length<36>,
@@ -249,6 +240,51 @@ constexpr std::array<SectionRule, 12> kRules = {{
      .fits = is_length<8>,
      .decode = decode_compression,
      .describe = describe_compression},
+    {.id = {'v', '2'},
+     .name = "Content",
+     .fits = is_length<40>,
+     .decode = decode_content,
+     .describe = describe_content},
+    {.id = {'m', 't'},
+     .name = "Merkle tree",
+     .fits = is_length<80>,
+     .decode = decode_tree,
+     .describe = describe_tree},
+    {.id = {'c', 'z'},
+     .name = "Chunk compression",
+     .fits = is_chunk_table_length,
+     .decode = decode_chunks,
+     .describe = describe_chunks},
+    {.id = {'s', 'v'},
+     .name = "Security version",
+     .fits = is_length<8>,
+     .decode = decode_security,
+     .describe = describe_security},
+    {.id = {'h', 'w'},
+     .name = "Hardware",
+     .fits = is_board_list_length,
+     .decode = decode_hardware,
+     .describe = describe_hardware},
+    {.id = {'k', 'i'},
+     .name = "Signing key",
+     .fits = is_length<32>,
+     .decode = decode_key_id,
+     .describe = describe_key_id},
+    {.id = {'b', 'p'},
+     .name = "Provenance",
+     .fits = is_provenance_length,
+     .decode = decode_provenance,
+     .describe = describe_provenance},
+    {.id = {'s', 'b'},
+     .name = "SBOM",
+     .fits = is_sbom_length,
+     .decode = decode_sbom,
+     .describe = describe_sbom},
+    {.id = {'s', 't'},
+     .name = "Signing time",
+     .fits = is_length<8>,
+     .decode = decode_signing_time,
+     .describe = describe_signing_time},
     {.id = {'N', 'P'},
      .name = "ABI provides",
      .fits = is_list_length,

@@ -13,6 +13,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/image/sections_v2.h"
 
 namespace sphere::image {
 
@@ -64,6 +65,7 @@ struct Metadata {
   DebugInfo debug;
   std::optional<std::uint32_t> temporary;             // TP
   std::optional<std::vector<AbiDependency>> depends;  // ND
+  SectionsV2 v2;                                      // The sections of package v2.
   bool compressed = false;                            // CM present: production wrapper.
   std::uint32_t uncompressed_size = 0;                // From CM.
   std::size_t body_size = 0;                          // Bytes before the block.
@@ -87,6 +89,7 @@ struct Metadata {
 //   ND  4 + 8n  u32 n; n times u32 version, u32 identity type
 //   CM  8       u32 uncompressed size, u32 type (1 LZMA)
 //   NP  4 + 8n  as ND; RV  4  u32. Their meaning is not known here.
+//   v2 mt cz sv hw ki bp sb st   package v2: sections_v2.h
 //   any other   kept as it is
 //
 // The reader takes sections in any order. A block has at most 65,536 bytes (package v1) or 131,072
