@@ -14,6 +14,7 @@
 #include <tl/expected.hpp>
 
 #include "libsdk/src/image/asxipfs_layout.h"
+#include "libsdk/src/image/asxipfs_plan.h"
 #include "libsdk/src/image/crc32.h"
 #include "libsdk/src/image/failure.h"
 #include "sphere/core/result.h"
@@ -25,7 +26,8 @@ namespace sphere::image {
 namespace {
 
 struct Node {
-  const FileSource* file = nullptr;  // Null: a directory.
+  const PlannedFile* file = nullptr;  // Null: a directory.
+  std::size_t index = 0;              // Of the file.
   std::map<std::string, Node, std::less<>> children;
   std::size_t offset = 0;  // Of the data or of the first entry.
   std::size_t size = 0;
@@ -37,15 +39,16 @@ tl::unexpected<Error> bad_path(std::string_view path, std::string_view why) {
 }
 
 // Adds `path` to the tree and returns how many nodes that made.
-Result<std::size_t> add_path(Node& root, std::string_view path, const FileSource& file) {
+Result<std::size_t> add_path(Node& root, std::size_t index, const PlannedFile& file) {
+  const auto path = file.path;
   if (path.size() > kMaxPathBytes) {
     return too_large(fmt::format("the path {} has {} bytes; at most {} are allowed",
                                  escape_control(path), path.size(), kMaxPathBytes));
   }
-  if (file.content.size() > kMaxFileBytes) {
+  if (file.size > kMaxFileBytes) {
     return too_large(fmt::format("{} has {} bytes; a file in a package has at most {}",
-                                 escape_control(path), file.content.size(), kMaxFileBytes),
-                     std::to_string(file.content.size()));
+                                 escape_control(path), file.size, kMaxFileBytes),
+                     std::to_string(file.size));
   }
   const auto parts = split(path, '/');
   if (parts.size() > kMaxDepth + 1) {
@@ -69,6 +72,7 @@ Result<std::size_t> add_path(Node& root, std::string_view path, const FileSource
     return bad_path(path, "is a file and a directory");
   }
   node->file = &file;
+  node->index = index;
   return made;
 }
 
@@ -94,14 +98,15 @@ std::size_t place_directories(Node& directory, std::size_t at) {
 
 // Gives every file its pages: depth first in name order, files and directories together.
 // NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
-std::size_t place_files(Node& directory, std::size_t at) {
+std::size_t place_files(Node& directory, std::size_t at, std::vector<PlacedFile>& placed) {
   for (auto& [name, child] : directory.children) {
     if (child.file == nullptr) {
-      at = place_files(child, at);
-    } else if (!child.file->content.empty()) {
+      at = place_files(child, at, placed);
+    } else if (child.file->size != 0) {
       child.offset = at;
-      child.size = child.file->content.size();
+      child.size = child.file->size;
       at += round_up(child.size, kPageSize);
+      placed.push_back({.index = child.index, .offset = child.offset});
     }
   }
   return at;
@@ -135,19 +140,6 @@ void write_directories(Writer& writer, const Node& directory) {
   }
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
-void write_files(std::vector<std::byte>& body, const Node& directory) {
-  for (const auto& [name, child] : directory.children) {
-    if (child.file == nullptr) {
-      write_files(body, child);
-    } else {
-      const auto& content = child.file->content;
-      body.insert(body.end(), content.begin(), content.end());
-      body.resize(round_up(body.size(), kPageSize));
-    }
-  }
-}
-
 void write_superblock(Writer& writer, const Node& root, std::size_t size, std::size_t inodes) {
   writer.little_endian(kFsMagic)
       .little_endian(static_cast<std::uint32_t>(size))
@@ -163,35 +155,56 @@ void write_superblock(Writer& writer, const Node& root, std::size_t size, std::s
 
 }  // namespace
 
-Result<std::vector<std::byte>> write_asxipfs(const std::map<std::string, FileSource>& files,
-                                             std::size_t spare) {
+Result<BodyPlan> plan_asxipfs(std::span<const PlannedFile> files) {
   Node root;
   std::size_t inodes = 1;
-  for (const auto& [path, file] : files) {
-    SPHERE_TRY_ASSIGN(const auto made, add_path(root, path, file));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    SPHERE_TRY_ASSIGN(const auto made, add_path(root, i, files[i]));
     inodes += made;
     if (inodes > kMaxInodes) {
       return too_large(fmt::format("more than {} files and directories", kMaxInodes));
     }
   }
+  BodyPlan plan;
   const auto first_page = round_up(place_directories(root, kSuperblockSize), kPageSize);
-  const auto size = place_files(root, first_page);
-  if (size > kMaxBodyBytes) {
+  plan.size = place_files(root, first_page, plan.files);
+  if (plan.size > kMaxBodyBytes) {
     return too_large(
-        fmt::format("the files need {} bytes; at most {} are allowed", size, kMaxBodyBytes),
-        std::to_string(size));
+        fmt::format("the files need {} bytes; at most {} are allowed", plan.size, kMaxBodyBytes),
+        std::to_string(plan.size));
   }
   Writer writer;
-  write_superblock(writer, root, size, inodes);
+  write_superblock(writer, root, plan.size, inodes);
   write_directories(writer, root);
-  auto body = std::move(writer).take();
-  body.reserve(size + spare);
-  body.resize(first_page);
-  write_files(body, root);
-  const auto crc = Crc32{}.update(body).value();
+  plan.head = std::move(writer).take();
+  plan.head.resize(first_page);
+  return plan;
+}
+
+void set_crc(std::span<std::byte> head, std::uint32_t crc) {
   for (std::size_t i = 0; i < sizeof crc; ++i) {
-    body[kCrcOffset + i] = static_cast<std::byte>(crc >> (8 * i));
+    head[kCrcOffset + i] = static_cast<std::byte>(crc >> (8 * i));
   }
+}
+
+Result<std::vector<std::byte>> write_asxipfs(const std::map<std::string, FileSource>& files,
+                                             std::size_t spare) {
+  std::vector<PlannedFile> planned;
+  std::vector<const FileSource*> sources;
+  for (const auto& [path, file] : files) {
+    planned.push_back({.path = path, .size = file.content.size(), .executable = file.executable});
+    sources.push_back(&file);
+  }
+  SPHERE_TRY_ASSIGN(auto plan, plan_asxipfs(planned));
+  auto body = std::move(plan.head);
+  body.reserve(plan.size + spare);
+  for (const auto& place : plan.files) {
+    const auto& content = sources[place.index]->content;
+    body.resize(place.offset);
+    body.insert(body.end(), content.begin(), content.end());
+  }
+  body.resize(plan.size);
+  set_crc(body, Crc32{}.update(body).value());
   return body;
 }
 

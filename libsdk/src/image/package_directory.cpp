@@ -2,12 +2,17 @@
 #include "libsdk/src/image/package_directory.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <fcntl.h>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,6 +33,13 @@ tl::unexpected<Error> refused(const fs::path& path, std::string_view why, std::s
   return fail(
       Errc::invalid_argument, fmt::format("{} {}", path.string(), why),
       {.reason = "local.file-unreadable", .value = path.string(), .next = std::string{next}});
+}
+
+tl::unexpected<Error> was_changed(const fs::path& path) {
+  return fail(Errc::io, fmt::format("{} was changed while it was packed", path.string()),
+              {.reason = "local.file-unreadable",
+               .value = path.string(),
+               .next = "wait until nothing writes to it, then pack again"});
 }
 
 bool is_below(const fs::path& path, const fs::path& root) {
@@ -58,7 +70,7 @@ class DirectoryReader {
     return {};
   }
 
-  std::map<std::string, FileSource> take() && { return std::move(files_); }
+  std::map<std::string, ListedFile> take() && { return std::move(files_); }
 
  private:
   // NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
@@ -101,31 +113,34 @@ class DirectoryReader {
     if (files_.size() >= kMaxInodes) {
       return too_large(fmt::format("more than {} files", kMaxInodes));
     }
-    auto content = read_file(path, kMaxFileBytes);
-    if (!content && content.error().code() == Errc::too_large) {
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) {
+      return tl::make_unexpected(system_error("read", path, errno));
+    }
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (size > kMaxFileBytes) {
       return too_large(fmt::format("{} is larger than {} bytes, the limit of a file in a package",
                                    path.string(), kMaxFileBytes),
                        path.string());
     }
-    if (!content) {
-      return tl::make_unexpected(std::move(content).error());
-    }
-    total_ += content->size();
+    total_ += size;
     if (total_ > kMaxBodyBytes) {
       return too_large(fmt::format("the files have more than {} bytes", kMaxBodyBytes));
     }
-    files_.emplace(std::move(name), FileSource{.content = *std::move(content)});
+    files_.emplace(
+        std::move(name),
+        ListedFile{.path = path, .size = size, .inode = status.st_ino, .changed = status.st_mtim});
     return {};
   }
 
   fs::path root_;
-  std::map<std::string, FileSource> files_;
+  std::map<std::string, ListedFile> files_;
   std::size_t total_ = 0;
 };
 
 }  // namespace
 
-Result<std::map<std::string, FileSource>> read_package_directory(const fs::path& directory) {
+Result<std::map<std::string, ListedFile>> list_package_directory(const fs::path& directory) {
   std::error_code error;
   const auto root = fs::canonical(directory, error);
   if (error) {
@@ -138,6 +153,45 @@ Result<std::map<std::string, FileSource>> read_package_directory(const fs::path&
   DirectoryReader reader{root};
   SPHERE_TRY(reader.read(directory, {}, 0));
   return std::move(reader).take();
+}
+
+Result<ListedFileReader> ListedFileReader::open(const ListedFile& file) {
+  Descriptor descriptor{::open(file.path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!descriptor) {
+    return tl::make_unexpected(system_error("open", file.path, errno));
+  }
+  ListedFileReader reader{file, std::move(descriptor)};
+  SPHERE_TRY(reader.check());
+  return reader;
+}
+
+Result<void> ListedFileReader::read(std::span<std::byte> buffer) {
+  while (!buffer.empty()) {
+    const auto count = ::read(descriptor_.get(), buffer.data(), buffer.size());
+    if (count == 0) {
+      return was_changed(file_->path);
+    }
+    if (count < 0 && errno != EINTR) {
+      return tl::make_unexpected(system_error("read", file_->path, errno));
+    }
+    buffer = buffer.subspan(count > 0 ? static_cast<std::size_t>(count) : 0);
+  }
+  return {};
+}
+
+Result<void> ListedFileReader::finish() const { return check(); }
+
+Result<void> ListedFileReader::check() const {
+  struct stat status = {};
+  if (::fstat(descriptor_.get(), &status) != 0) {
+    return tl::make_unexpected(system_error("read", file_->path, errno));
+  }
+  if (static_cast<std::size_t>(status.st_size) != file_->size || status.st_ino != file_->inode ||
+      status.st_mtim.tv_sec != file_->changed.tv_sec ||
+      status.st_mtim.tv_nsec != file_->changed.tv_nsec) {
+    return was_changed(file_->path);
+  }
+  return {};
 }
 
 }  // namespace sphere::image

@@ -15,10 +15,14 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
+#include "libsdk/src/image/pack_sources.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
+#include "sphere/core/thread_pool.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/package.h"
@@ -238,4 +242,87 @@ TEST_CASE_METHOD(Fixture, "sign_again refuses what is no package v1", "[image]")
   const auto v2 = sphere::test::patched(sphere::test::golden_package(), 24'576 + 8 + 40 + 4 + 20,
                                         std::string_view{"\x02\0\0\x80", 4});
   CHECK(sphere::image::sign_again(v2, signer).error().code() == Errc::unsupported);
+}
+
+namespace {
+
+// The package that build_application() puts into a file, without its signature.
+sphere::test::Bytes build_in_file(const PackRequest& request, const fs::path& path,
+                                  std::size_t memory, sphere::ThreadPool* pool = nullptr) {
+  auto file = sphere::AtomicFile::create(path, {.sync = false});
+  REQUIRE(file);
+  const auto built =
+      sphere::image::build_application(request, sphere::test::GoldenSigner{}.thumbprint(),
+                                       {.output = &*file, .memory = memory, .pool = pool});
+  REQUIRE(built);
+  CHECK(built->bytes.empty());
+  REQUIRE(file->commit());
+  auto bytes = sphere::read_file(path, std::size_t{1} << 26U);
+  REQUIRE(bytes);
+  CHECK(bytes->size() == built->size);
+  CHECK(sphere::crypto::sha256(*bytes) == built->digest);
+  return *std::move(bytes);
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a package streamed to a file equals the one made in memory", "[image]") {
+  for (const std::size_t size : {1U, 4096U, 262'144U, 262'145U, 3'000'001U}) {
+    const auto content = sphere::test::pattern(size, size % 7);
+    REQUIRE(sphere::write_file(root / fmt::format("data{}", size), content));
+  }
+  for (const bool reproducible : {true, false}) {
+    request.reproducible = reproducible;
+    request.image_id =
+        reproducible ? std::nullopt : sphere::Guid::parse("01234567-89ab-4def-8123-456789abcdef");
+    const auto whole = pack_application(request, signer);
+    REQUIRE(whole);
+    const auto expected = std::span{whole->bytes}.first(whole->bytes.size() - 64);
+    CHECK(std::ranges::equal(build_in_file(request, directory->path() / "out", 4096), expected));
+    for (const std::size_t threads : {1U, 2U, 8U}) {
+      sphere::ThreadPool pool{threads};
+      CHECK(std::ranges::equal(build_in_file(request, directory->path() / "out", 0, &pool),
+                               expected));
+    }
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a package that fits into the memory does not touch the output file",
+                 "[image]") {
+  auto file = sphere::AtomicFile::create(directory->path() / "out");
+  REQUIRE(file);
+  const auto built =
+      sphere::image::build_application(request, signer.thumbprint(), {.output = &*file});
+  REQUIRE(built);
+  CHECK(built->bytes.size() == built->size);
+  CHECK(built->digest == sphere::crypto::sha256(built->bytes));
+}
+
+TEST_CASE_METHOD(Fixture, "a source that changes while it is packed is an error", "[image]") {
+  const auto path = root / "main.txt";
+  const auto sources = sphere::image::PackSources::list(request);
+  REQUIRE(sources);
+  const auto crc = sources->read_crc(nullptr);
+  REQUIRE(crc);
+  const auto ignore = [](std::span<const std::byte>) -> sphere::Result<void> { return {}; };
+  REQUIRE(sources->stream_body(*crc, ignore));
+  CHECK(sources->stream_body(*crc ^ 1U, ignore).error().code() == Errc::io);
+
+  for (const std::string_view content : {"", "longer than before", "B"}) {
+    INFO(content);
+    if (content == "B") {  // The same size: only its time tells, or its being another file.
+      REQUIRE(sphere::write_file(path, content));
+    } else {
+      fs::resize_file(path, content.size());
+    }
+    const auto streamed = sources->stream_body(*crc, ignore);
+    REQUIRE_FALSE(streamed);
+    CHECK(streamed.error().code() == Errc::io);
+    CHECK(streamed.error().message().find("main.txt was changed") != std::string::npos);
+    CHECK(streamed.error().hint().reason == "local.file-unreadable");
+    CHECK(sources->read_crc(nullptr).error().code() == Errc::io);
+    CHECK(sources->read_body(0).error().code() == Errc::io);
+  }
+  fs::remove(path);
+  CHECK(sources->read_body(0).error().code() == Errc::not_found);
 }

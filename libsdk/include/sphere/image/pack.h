@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "sphere/core/file.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
+#include "sphere/core/thread_pool.h"
 #include "sphere/crypto/signer.h"
 
 namespace sphere::image {
@@ -40,6 +42,33 @@ struct Packed {
 // and those of the signer.
 [[nodiscard]] Result<Packed> pack_application(const PackRequest& request,
                                               const crypto::Signer& signer);
+
+// What build_application() may use.
+struct BuildTools {
+  // Takes a package whose body is larger than `memory`; null: every package is built in memory.
+  AtomicFile* output = nullptr;
+  std::size_t memory = std::size_t{8} * 1024 * 1024;
+  // Reads the files of a large package side by side; null: one thread does.
+  ThreadPool* pool = nullptr;
+};
+
+// A package that lacks its signature, the last kSignatureSize bytes.
+struct UnsignedPackage {
+  std::vector<std::byte> bytes = {};  // Empty when it went to BuildTools::output.
+  std::uint64_t size = 0;             // Of these bytes, wherever they are.
+  crypto::Sha256Digest digest = {};   // To be signed.
+  Guid image_id;
+};
+
+// The first half of pack_application(), so that the digests of several packages can be signed at
+// once; `thumbprint` is that of the signer. A large package is written to `tools.output` with
+// memory that does not grow with it: its files are read twice, for the CRC at the start of the body
+// and for the body. Every source must stay as it was when the directory was listed.
+//
+// Errors: as pack_application(); io when a file was changed meanwhile; no_space.
+[[nodiscard]] Result<UnsignedPackage> build_application(const PackRequest& request,
+                                                        const crypto::Sha1Digest& thumbprint,
+                                                        const BuildTools& tools = {});
 
 // The image id of a reproducible package v1: from component, build time and body (version 8 of
 // RFC 9562).
