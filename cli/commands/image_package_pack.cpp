@@ -23,6 +23,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/core/thread_pool.h"
 #include "sphere/image/pack.h"
 #include "sphere/image/package.h"
 #include "sphere/json/value.h"
@@ -136,10 +137,11 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
   SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
   context.reporter.verbose(
       fmt::format("packing {}, signed by {}", options.directory.string(), signing.signed_by));
+  ThreadPool pool;
   SPHERE_TRY_ASSIGN(const auto packed,
-                    project::pack_application(options, *signing.signer, [&file](auto package) {
-                      return file.write(package);
-                    }));
+                    project::pack_application(options, *signing.signer,
+                                              [&file](auto bytes) { return file.write(bytes); },
+                                              {.output = &file, .pool = &pool}));
   for (const auto& warning : packed.warnings) {
     context.reporter.warn(warning);
   }
@@ -147,12 +149,12 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
   context.reporter.verbose(fmt::format("image id {}", packed.image_id.text()));
 
   Output output{.text = fmt::format("Packed {} ({} bytes), signed by {}.", path,
-                                    with_thousands(packed.bytes.size()), signing.signed_by)};
+                                    with_thousands(packed.size), signing.signed_by)};
   output.data.set("file", path)
       .set("imageId", packed.image_id.text())
       .set("componentId", packed.component_id.text())
       .set("name", packed.name)
-      .set("bytes", static_cast<std::uint64_t>(packed.bytes.size()))
+      .set("bytes", packed.size)
       .set("signedBy", signing.signed_by)
       .set("warnings", text_list(packed.warnings));
   return output;

@@ -2,11 +2,13 @@
 #include "sphere/project/pack.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -21,9 +23,12 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/hardware/definition.h"
 #include "sphere/image/executable_check.h"
+#include "sphere/image/metadata.h"
 #include "sphere/image/pack.h"
 #include "sphere/image/package.h"
 #include "sphere/manifest/manifest.h"
@@ -178,10 +183,10 @@ Result<Guid> choose_component_id(const PackOptions& options, Source& source) {
   return id;
 }
 
-Result<void> write_manifest(const Source& source) {
+Result<void> write_manifest(const fs::path& path, const std::string& text) {
   std::error_code error;
-  const auto mode = static_cast<mode_t>(fs::status(source.path, error).permissions());
-  auto written = write_file(source.path, source.text, {.mode = error ? 0644 : mode & 0777U});
+  const auto mode = static_cast<mode_t>(fs::status(path, error).permissions());
+  auto written = write_file(path, text, {.mode = error ? 0644 : mode & 0777U});
   if (!written) {
     auto hint = written.error().hint();
     hint.reason = "package.manifest";
@@ -250,26 +255,39 @@ Error explain(Error error, const Source& source) {
                         ", or put the program into the package directory"}};
 }
 
-Result<image::Packed> pack_files(const PackOptions& options, const Source& source,
-                                 const Guid& component_id, const std::optional<ApiSet>& api_set,
-                                 std::string manifest_text, const crypto::Signer& signer) {
-  auto executables = options.executables;
-  executables.push_back(source.manifest.entry_point);
-  auto packed =
-      image::pack_application({.directory = options.directory,
-                               .manifest_text = std::move(manifest_text),
-                               .executables = std::move(executables),
-                               .name = source.manifest.name,
-                               .component_id = component_id,
-                               .image_id = options.image_id,
-                               .build_time = options.build_time,
-                               .reproducible = options.reproducible,
-                               .api_set = api_set ? std::optional{api_set->number} : std::nullopt},
-                              signer);
-  if (!packed) {
-    return tl::make_unexpected(explain(std::move(packed).error(), source));
+Result<image::UnsignedPackage> build_package(const PackOptions& options, const Source& source,
+                                             image::PackRequest request,
+                                             const crypto::Sha1Digest& thumbprint,
+                                             const image::BuildTools& tools) {
+  request.executables = options.executables;
+  request.executables.push_back(source.manifest.entry_point);
+  request.name = source.manifest.name;
+  request.image_id = options.image_id;
+  request.build_time = options.build_time;
+  request.reproducible = options.reproducible;
+  auto package = image::build_application(request, thumbprint, tools);
+  if (!package) {
+    return tl::make_unexpected(explain(std::move(package).error(), source));
   }
-  return packed;
+  return package;
+}
+
+// Checks the package in memory or in the file of `tools`.
+Result<void> check_built(const PackOptions& options, image::UnsignedPackage& package,
+                         const image::BuildTools& tools, const std::optional<ApiSet>& api_set,
+                         Source& source) {
+  if (!package.bytes.empty()) {
+    // The reader wants a signature; what it says does not matter to the checks.
+    package.bytes.resize(package.bytes.size() + image::kSignatureSize);
+    auto checked = check_package(options, package.bytes, api_set, source);
+    package.bytes.resize(package.bytes.size() - image::kSignatureSize);
+    return checked;
+  }
+  SPHERE_TRY_ASSIGN(auto bytes,
+                    read_file(fmt::format("/proc/self/fd/{}", tools.output->descriptor()),
+                              image::Limits{}.package_bytes));
+  bytes.resize(bytes.size() + image::kSignatureSize);
+  return check_package(options, bytes, api_set, source);
 }
 
 }  // namespace
@@ -296,26 +314,61 @@ Result<ApiSet> parse_api_set(std::string_view text) {
   return set;
 }
 
-Result<PackedApplication> pack_application(const PackOptions& options, const crypto::Signer& signer,
-                                           const KeepPackage& keep) {
+Result<UnsignedApplication> build_application(const PackOptions& options,
+                                              const crypto::Sha1Digest& thumbprint,
+                                              const image::BuildTools& tools) {
   SPHERE_TRY_ASSIGN(auto source, read_manifest(options));
   SPHERE_TRY_ASSIGN(const auto component_id, choose_component_id(options, source));
   SPHERE_TRY_ASSIGN(const auto api_set, choose_api_set(options, source));
   SPHERE_TRY_ASSIGN(auto text, rewrite_manifest(options, source, api_set));
-  SPHERE_TRY_ASSIGN(auto packed,
-                    pack_files(options, source, component_id, api_set, std::move(text), signer));
-  SPHERE_TRY(check_package(options, packed.bytes, api_set, source));
-  if (keep) {
-    SPHERE_TRY(keep(packed.bytes));
-  }
+  SPHERE_TRY_ASSIGN(auto package, build_package(options, source,
+                                                {.directory = options.directory,
+                                                 .manifest_text = std::move(text),
+                                                 .component_id = component_id,
+                                                 .api_set = api_set ? std::optional{api_set->number}
+                                                                    : std::nullopt},
+                                                thumbprint, tools));
+  SPHERE_TRY(check_built(options, package, tools, api_set, source));
+  UnsignedApplication application{.package = std::move(package),
+                                  .component_id = component_id,
+                                  .name = source.manifest.name,
+                                  .warnings = std::move(source.warnings),
+                                  .manifest = source.path};
   if (!source.manifest.component_id) {
-    SPHERE_TRY(write_manifest(source));
+    application.new_manifest = std::move(source.text);
   }
-  return PackedApplication{.bytes = std::move(packed.bytes),
-                           .image_id = packed.image_id,
-                           .component_id = component_id,
-                           .name = source.manifest.name,
-                           .warnings = std::move(source.warnings)};
+  return application;
+}
+
+Result<PackedApplication> finish_application(UnsignedApplication application,
+                                             const crypto::Signature& signature,
+                                             const KeepPackage& keep) {
+  auto bytes = std::move(application.package.bytes);
+  const auto size = application.package.size + signature.size();
+  if (!bytes.empty()) {
+    bytes.insert(bytes.end(), signature.begin(), signature.end());
+  }
+  if (keep) {
+    SPHERE_TRY(keep(bytes.empty() ? std::span<const std::byte>{signature} : bytes));
+  }
+  if (application.new_manifest) {
+    SPHERE_TRY(write_manifest(application.manifest, *application.new_manifest));
+  }
+  return PackedApplication{.bytes = std::move(bytes),
+                           .size = size,
+                           .image_id = application.package.image_id,
+                           .component_id = application.component_id,
+                           .name = std::move(application.name),
+                           .warnings = std::move(application.warnings)};
+}
+
+Result<PackedApplication> pack_application(const PackOptions& options, const crypto::Signer& signer,
+                                           const KeepPackage& keep,
+                                           const image::BuildTools& tools) {
+  SPHERE_TRY_ASSIGN(auto application, build_application(options, signer.thumbprint(), tools));
+  const std::array<crypto::Sha256Digest, 1> digests = {application.package.digest};
+  SPHERE_TRY_ASSIGN(const auto signatures, signer.sign(digests));
+  return finish_application(std::move(application), signatures.at(0), keep);
 }
 
 }  // namespace sphere::project

@@ -13,7 +13,10 @@
 
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
+#include "sphere/image/pack.h"
 
 namespace sphere::project {
 
@@ -37,11 +40,12 @@ struct PackOptions {
 };
 
 struct PackedApplication {
-  std::vector<std::byte> bytes;
+  std::vector<std::byte> bytes = {};  // Empty when it went to a file (image::BuildTools).
+  std::uint64_t size = 0;
   Guid image_id;
   Guid component_id;
-  std::string name;
-  std::vector<std::string> warnings;  // One sentence each.
+  std::string name = {};
+  std::vector<std::string> warnings = {};  // One sentence each.
 };
 
 // Reads and checks the manifest, resolves its names, rewrites it, packs and signs, and checks the
@@ -55,11 +59,34 @@ struct PackedApplication {
 //
 // `keep`, when given, gets the finished package before the source manifest is changed, and stores
 // it somewhere that is not its place yet: what it fails with (a full disk) leaves the manifest as
-// it was.
+// it was. Of a package that is already in the file of `tools` it gets the rest, to be appended.
 using KeepPackage = std::function<Result<void>(std::span<const std::byte> package)>;
 [[nodiscard]] Result<PackedApplication> pack_application(const PackOptions& options,
                                                          const crypto::Signer& signer,
-                                                         const KeepPackage& keep = {});
+                                                         const KeepPackage& keep = {},
+                                                         const image::BuildTools& tools = {});
+
+// An application package that waits for its signature, and what is to happen with it.
+struct UnsignedApplication {
+  image::UnsignedPackage package;
+  Guid component_id;
+  std::string name;
+  std::vector<std::string> warnings;
+  // The source manifest with its new ComponentId, when it got one.
+  std::optional<std::string> new_manifest = {};
+  std::filesystem::path manifest = {};
+};
+
+// The two halves of pack_application(), so that the digests of several packages can be signed at
+// once. The first makes and checks the package; `thumbprint` is that of the signer. The second
+// appends the signature to the bytes, or to the file to which `tools` sent them, calls `keep` and
+// changes the source manifest. Errors: as pack_application().
+[[nodiscard]] Result<UnsignedApplication> build_application(const PackOptions& options,
+                                                            const crypto::Sha1Digest& thumbprint,
+                                                            const image::BuildTools& tools = {});
+[[nodiscard]] Result<PackedApplication> finish_application(UnsignedApplication application,
+                                                           const crypto::Signature& signature,
+                                                           const KeepPackage& keep = {});
 
 // An API set: a number, and the name of the beta set if it is one.
 struct ApiSet {
