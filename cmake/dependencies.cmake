@@ -8,6 +8,21 @@ find_package(CURL REQUIRED) # libcurl4-openssl-dev
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED) # libboost1.81-dev, headers only: Beast and Asio
 find_package(CLI11 REQUIRED) # libcli11-dev
+# Archives, so that `sphere` does not load them at every start. A shared object takes the shared
+# library: Debian's libzstd.a is for programs only.
+find_path(SPHERE_LZMA_INCLUDE lzma.h REQUIRED) # liblzma-dev
+find_library(SPHERE_LZMA_ARCHIVE NAMES liblzma.a REQUIRED)
+find_path(SPHERE_ZSTD_INCLUDE zstd.h REQUIRED) # libzstd-dev
+find_library(SPHERE_ZSTD_ARCHIVE NAMES libzstd.a REQUIRED)
+find_library(SPHERE_ZSTD_SHARED NAMES zstd REQUIRED)
+add_library(sphere_compression INTERFACE)
+target_include_directories(sphere_compression INTERFACE ${SPHERE_LZMA_INCLUDE} ${SPHERE_ZSTD_INCLUDE})
+target_link_libraries(
+  sphere_compression
+  INTERFACE
+    ${SPHERE_LZMA_ARCHIVE}
+    $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,${SPHERE_ZSTD_ARCHIVE},${SPHERE_ZSTD_SHARED}>
+    Threads::Threads)
 if(SPHERE_TESTS)
   find_package(Catch2 2.13 REQUIRED) # catch2
 endif()
