@@ -194,21 +194,32 @@ constexpr std::array kCommands = {
 
 std::span<const CommandSpec> image_package_commands() { return kCommands; }
 
-Result<PackageFile> read_package_file(const Arguments& arguments) {
-  PackageFile file{.path = arguments.positional(0), .bytes = {}};
+Result<std::string> package_path(const Arguments& arguments) {
+  auto path = arguments.positional(0);
   if (const auto option = arguments.value("image-package")) {
-    if (!file.path.empty()) {
+    if (!path.empty()) {
       return fail(Errc::invalid_argument, "the package is named twice",
                   {.reason = "usage.conflict", .value = *option, .next = "name it once"});
     }
-    file.path = *option;
+    path = *option;
   }
-  if (file.path.empty()) {
+  if (path.empty()) {
     return fail(Errc::invalid_argument, "FILE is missing",
                 {.reason = "usage.missing-option",
                  .value = "FILE",
                  .next = "sphere image-package show --help"});
   }
+  return path;
+}
+
+Error about_file(Error error, const std::string& path) {
+  const bool is_named = error.message().find(path) != std::string::npos;
+  return is_named ? error : std::move(error).while_doing(path);
+}
+
+Result<PackageFile> read_package_file(const Arguments& arguments) {
+  PackageFile file;
+  SPHERE_TRY_ASSIGN(file.path, package_path(arguments));
   auto bytes = read_file(file.path, image::Limits{}.package_bytes);
   if (!bytes && bytes.error().code() == Errc::too_large) {
     return fail(Errc::too_large, bytes.error().message(),

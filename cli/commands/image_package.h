@@ -21,8 +21,14 @@ namespace sphere::cli {
 [[nodiscard]] Result<Output> run_unpack_package(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_sign_package(Context& context, const Arguments& arguments);
 
-// The package file that the option --image-package or the first word names. Errors:
-// usage.missing-option, those of read_file().
+// The file that the option --image-package or the first word names. Errors: usage.missing-option,
+// usage.conflict.
+[[nodiscard]] Result<std::string> package_path(const Arguments& arguments);
+
+// `error` with the file's name in front, unless its message has it already.
+[[nodiscard]] Error about_file(Error error, const std::string& path);
+
+// The bytes of that file. Errors: also those of read_file().
 struct PackageFile {
   std::string path;
   std::vector<std::byte> bytes;

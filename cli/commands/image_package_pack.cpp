@@ -163,7 +163,8 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
 Result<Output> run_sign_package(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto source, read_package_file(arguments));
   // Only what is well formed is signed.
-  SPHERE_TRY(image::parse_package(source.bytes));
+  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(source.bytes));
+  SPHERE_TRY(image::require_application(package));
   const auto path = arguments.value("output-file").value_or(source.path);
   SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
   SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
@@ -177,10 +178,13 @@ Result<Output> run_sign_package(Context& context, const Arguments& arguments) {
 }
 
 Result<Output> run_unpack_package(Context& /*context*/, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto source, read_package_file(arguments));
-  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(source.bytes));
-  const auto directory = arguments.value("output-directory")
-                             .value_or(std::filesystem::path{source.path}.stem().string());
+  SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
+  SPHERE_TRY_ASSIGN(const auto package, image::open_package(path));
+  if (auto checked = image::check_body(package); !checked) {
+    return tl::make_unexpected(about_file(std::move(checked).error(), path));
+  }
+  const auto directory =
+      arguments.value("output-directory").value_or(std::filesystem::path{path}.stem().string());
   SPHERE_TRY_ASSIGN(const auto files, image::unpack(package, directory));
 
   Output output{.text = fmt::format("Wrote {} files to {}.", files.size(), directory)};

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
+#include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
@@ -35,11 +37,16 @@ constexpr std::size_t kHexShown = 32;  // Bytes of an unknown section in the tex
 
 // What show found out, for both forms.
 struct Findings {
-  const PackageFile* file;
-  const image::Metadata* metadata;
-  SignatureReport signature;
+  std::string path;
+  std::uint64_t size = 0;
+  const image::Metadata* metadata = nullptr;
+  crypto::Sha256Digest digest = {};  // Of the file.
+  SignatureReport signature = {};
   std::optional<image::Package> package = {};  // An application that could be read.
+  std::optional<json::Value> manifest = {};    // Its manifest, when that is JSON.
+  json::Value files = {};                      // For JSON.
   std::string problem = {};                    // Why its content could not be read.
+  bool is_damaged = false;                     // And whether that is the file's fault.
 };
 
 // "Label             value": the value begins in column 19.
@@ -96,14 +103,18 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::optional<json::Value> manifest_of(const image::Package& package) {
+// Of an application; nothing when it is no JSON.
+Result<std::optional<json::Value>> manifest_of(const image::Package& package) {
   const auto* file = package.files.find("app_manifest.json");
-  auto value = file == nullptr ? json::parse("") : json::parse(text_of(file->content));
+  if (file == nullptr) {
+    return std::nullopt;
+  }
+  SPHERE_TRY_ASSIGN(const auto content, image::read_file_content(package.files, *file));
+  auto value = json::parse(text_of(content.bytes()));
   return value ? std::optional{*std::move(value)} : std::nullopt;
 }
 
-std::string manifest_text(const image::Package& package) {
-  const auto manifest = manifest_of(package);
+std::string manifest_text(const std::optional<json::Value>& manifest) {
   if (!manifest) {
     return "not readable";
   }
@@ -121,25 +132,25 @@ std::string manifest_text(const image::Package& package) {
   return text;
 }
 
-std::string file_lines(const image::Package& package) {
+std::string file_lines(const Findings& findings) {
+  const auto& package = *findings.package;
   std::string text = line("Files", fmt::format("({} inodes, CRC good)", package.files.inode_count));
   for (const auto& file : package.files.files) {
-    text += fmt::format("  {}{:>11}  /{}\n", file.executable ? "0755" : "0644", file.content.size(),
+    text += fmt::format("  {}{:>11}  /{}\n", file.executable ? "0755" : "0644", file.size,
                         escape_control(file.path));
   }
-  return text + line("Manifest", manifest_text(package));
+  return text + line("Manifest", manifest_text(findings.manifest));
 }
 
 std::string to_text(const Findings& findings) {
-  const auto& bytes = findings.file->bytes;
-  std::string text = line("Image package", findings.file->path);
-  text += line("Size", fmt::format("{} bytes (body {})", with_thousands(bytes.size()),
+  std::string text = line("Image package", findings.path);
+  text += line("Size", fmt::format("{} bytes (body {})", with_thousands(findings.size),
                                    with_thousands(findings.metadata->body_size)));
   text += line("Format", format_text(*findings.metadata));
-  text += line("SHA-256", to_hex(crypto::sha256(bytes)));
+  text += line("SHA-256", to_hex(findings.digest));
   text += section_lines(findings);
   if (findings.package) {
-    text += file_lines(*findings.package);
+    text += file_lines(findings);
   }
   if (!findings.problem.empty()) {
     text += line("Content", findings.problem);
@@ -178,14 +189,20 @@ json::Value signature_value(const Findings& findings) {
   return value;
 }
 
-json::Value file_values(const image::Package& package) {
+Result<json::Value> file_values(const image::Package& package) {
   json::Value list = json::Array{};
   for (const auto& file : package.files.files) {
+    crypto::Sha256 hash;
+    SPHERE_TRY(stream_file_content(package.files, file,
+                                   [&hash](std::span<const std::byte> bytes) -> Result<void> {
+                                     hash.update(bytes);
+                                     return {};
+                                   }));
     json::Value value;
     value.set("path", "/" + file.path)
         .set("mode", file.executable ? "0755" : "0644")
-        .set("size", static_cast<std::uint64_t>(file.content.size()))
-        .set("sha256", to_hex(crypto::sha256(file.content)));
+        .set("size", static_cast<std::uint64_t>(file.size))
+        .set("sha256", to_hex(hash.finish()));
     list.push(std::move(value));
   }
   return list;
@@ -200,16 +217,11 @@ json::Value to_value(const Findings& findings) {
       .set("componentId", metadata.identity.component_id.text())
       .set("name", metadata.debug.name)
       .set("imageType", name.empty() ? std::to_string(type) : std::string{name})
-      .set("bytes", static_cast<std::uint64_t>(findings.file->bytes.size()))
+      .set("bytes", findings.size)
       .set("format", format_text(metadata))
       .set("sections", section_values(metadata))
       .set("signature", signature_value(findings));
-  if (findings.package) {
-    value.set("files", file_values(*findings.package))
-        .set("manifest", manifest_of(*findings.package).value_or(json::Value{}));
-  } else {
-    value.set("files", json::Value{}).set("manifest", json::Value{});
-  }
+  value.set("files", findings.files).set("manifest", findings.manifest.value_or(json::Value{}));
   value.set("problem", findings.problem.empty() ? json::Value{} : json::Value{findings.problem});
   return value;
 }
@@ -220,58 +232,112 @@ std::vector<KnownKey> own_keys(Context& context) {
   return keys;
 }
 
+// Adds what an application holds.
+Result<void> look_into(const image::Package& package, Findings& findings) {
+  SPHERE_TRY(require_application(package));
+  SPHERE_TRY_ASSIGN(findings.manifest, manifest_of(package));
+  SPHERE_TRY_ASSIGN(findings.files, file_values(package));
+  findings.package = package;
+  return {};
+}
+
+// Everything about the file at `path` whose container could be read as `container`. Errors: the
+// file cannot be read any more.
+Result<Findings> look_at(const std::string& path, const image::Package& container,
+                         const std::vector<KnownKey>& keys) {
+  Findings findings{.path = path, .size = container.size, .metadata = &container.metadata};
+  auto opened = image::open_package(container.source, container.size);
+  auto digests = opened ? image::check_body(*opened) : tl::make_unexpected(opened.error());
+  auto looked = digests ? look_into(*opened, findings) : tl::make_unexpected(digests.error());
+  if (!looked) {
+    findings.problem = looked.error().message();
+    // A kind that is not read here is no fault of the file.
+    findings.is_damaged = looked.error().code() != Errc::unsupported;
+  }
+  if (!digests) {
+    digests = image::check_body(container);
+  }
+  if (!digests) {
+    return tl::make_unexpected(std::move(digests).error());
+  }
+  findings.digest = digests->file;
+  findings.signature = look_at_signature(digests->signed_bytes, container.metadata, keys);
+  return findings;
+}
+
+struct Verdict {
+  bool good = false;
+  std::string signed_by = {};
+  std::string reason = {};  // Why it is not good.
+};
+
+// Whether one of `trusted` signed the package. The public test key is looked for, too, in the same
+// pass over the file, so that the reason can name it; it is no trusted key.
+Result<Verdict> judge(const image::Package& package, const std::vector<KnownKey>& trusted) {
+  auto trust = trust_store(trusted, package.metadata.identity.image_type);
+  const auto& test_key = image::public_test_key();
+  const bool looks_for_test_key = std::ranges::none_of(
+      trusted, [&](const KnownKey& known) { return known.key.id() == test_key.id(); });
+  if (looks_for_test_key) {
+    add_public_test_key(package.metadata.identity.image_type, trust);
+  }
+  const auto verified = image::verify(package, trust);
+  if (!verified && verified.error().code() != Errc::unverified) {
+    return tl::make_unexpected(verified.error());
+  }
+  if (!verified) {
+    return Verdict{.reason = verified.error().message()};
+  }
+  if (looks_for_test_key && verified->signer().key.id() == test_key.id()) {
+    return Verdict{
+        .reason = "signed with the public SDK test key, which proves nothing about the author"};
+  }
+  return Verdict{.good = true, .signed_by = verified->signer().label};
+}
+
 }  // namespace
 
 Result<Output> run_show_package(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto file, read_package_file(arguments));
-  SPHERE_TRY_ASSIGN(const auto metadata, image::read_metadata(file.bytes));
-  const auto keys = known_keys(context);
-  Findings findings{.file = &file,
-                    .metadata = &metadata,
-                    .signature = look_at_signature(file.bytes, metadata, keys)};
-  auto package = image::parse_package(file.bytes);
-  bool is_good = findings.signature.result != "bad";
-  if (package) {
-    findings.package = *std::move(package);
-  } else {
-    // A kind that is not read here is no fault of the file.
-    is_good = is_good && package.error().code() == Errc::unsupported;
-    findings.problem = package.error().message();
+  SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
+  SPHERE_TRY_ASSIGN(auto file, image::FileBlocks::open(path));
+  const auto size = file.size();
+  const auto container =
+      image::open_container(std::make_shared<image::FileBlocks>(std::move(file)), size);
+  if (!container) {
+    return tl::make_unexpected(about_file(container.error(), path));
   }
+  const auto keys = known_keys(context);
+  SPHERE_TRY_ASSIGN(const auto findings, look_at(path, *container, keys));
+  const bool is_good = !findings.is_damaged && findings.signature.result != "bad";
   return Output{.data = to_value(findings), .text = to_text(findings), .verdict_failed = !is_good};
 }
 
 Result<Output> run_verify_package(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto file, read_package_file(arguments));
-  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(file.bytes));
+  SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
+  SPHERE_TRY_ASSIGN(const auto package, image::open_package(path));
   const auto trust = arguments.value("trust");
   auto trusted =
       trust ? read_trusted_keys(*trust) : Result<std::vector<KnownKey>>{own_keys(context)};
   if (!trusted) {
     return tl::make_unexpected(std::move(trusted).error());
   }
-  const auto verified = image::verify(package, trust_store(*trusted));
-  std::string reason;
-  if (!verified) {
-    const bool is_public = image::public_test_key()
-                               .verify(image::signed_digest(package),
-                                       package.metadata.signature.first<crypto::kSignatureSize>())
-                               .has_value();
-    reason = is_public
-                 ? "signed with the public SDK test key, which proves nothing about the author"
-                 : verified.error().message();
+  const auto& metadata = package.metadata;
+  const auto judged = judge(package, *trusted);
+  if (!judged) {
+    return tl::make_unexpected(about_file(judged.error(), path));
   }
-  Output output{
-      .text = verified ? fmt::format("{}: good, signed by {}", file.path, verified->signer().label)
-                       : fmt::format("{}: not trusted: {}", file.path, reason),
-      .verdict_failed = !verified};
-  output.data.set("file", file.path)
-      .set("verdict", verified ? "good" : "untrusted")
-      .set("reason", verified ? json::Value{} : json::Value{reason})
-      .set("signedBy", verified ? json::Value{verified->signer().label} : json::Value{})
-      .set("certificate", to_hex(package.metadata.signature_info.thumbprint))
-      .set("imageId", package.metadata.identity.image_id.text())
-      .set("componentId", package.metadata.identity.component_id.text());
+  const auto& verdict = *judged;
+  Output output{.text = verdict.good
+                            ? fmt::format("{}: good, signed by {}", path, verdict.signed_by)
+                            : fmt::format("{}: not trusted: {}", path, verdict.reason),
+                .verdict_failed = !verdict.good};
+  output.data.set("file", path)
+      .set("verdict", verdict.good ? "good" : "untrusted")
+      .set("reason", verdict.good ? json::Value{} : json::Value{verdict.reason})
+      .set("signedBy", verdict.good ? json::Value{verdict.signed_by} : json::Value{})
+      .set("certificate", to_hex(metadata.signature_info.thumbprint))
+      .set("imageId", metadata.identity.image_id.text())
+      .set("componentId", metadata.identity.component_id.text());
   return output;
 }
 

@@ -2,7 +2,9 @@
 #include "cli/commands/signing.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -134,6 +136,16 @@ void add_pem_file(const fs::path& path, Result<std::vector<KnownKey>>& keys) {
                    .label = path.string()});
 }
 
+// One that may sign images of `image_type`.
+image::Role role_for(std::uint16_t image_type) {
+  constexpr std::array kRoles = {image::Role::development, image::Role::capability,
+                                 image::Role::board_configuration, image::Role::trust_store};
+  const auto* const role = std::ranges::find_if(kRoles, [image_type](image::Role candidate) {
+    return image::may_sign(candidate, image_type);
+  });
+  return role == kRoles.end() ? image::Role::os : *role;
+}
+
 }  // namespace
 
 Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
@@ -216,26 +228,32 @@ Result<std::vector<KnownKey>> read_trusted_keys(const fs::path& path) {
   return keys;
 }
 
-image::TrustStore trust_store(const std::vector<KnownKey>& keys) {
+image::TrustStore trust_store(const std::vector<KnownKey>& keys, std::uint16_t image_type) {
   image::TrustStore trust;
   for (const auto& key : keys) {
     if (key.kind != "publicTestKey") {
       trust.add({.key = key.key,
                  .thumbprints = key.thumbprints,
-                 .role = image::Role::development,
+                 .role = role_for(image_type),
                  .label = key.label});
     }
   }
   return trust;
 }
 
-SignatureReport look_at_signature(std::span<const std::byte> package,
+void add_public_test_key(std::uint16_t image_type, image::TrustStore& trust) {
+  trust.add({.key = image::public_test_key(),
+             .thumbprints = {image::public_test_thumbprint()},
+             .role = role_for(image_type),
+             .label = "public SDK test key"});
+}
+
+SignatureReport look_at_signature(const crypto::Sha256Digest& digest,
                                   const image::Metadata& metadata,
                                   const std::vector<KnownKey>& keys) {
   if (metadata.signature_info.signing_type != image::kSigningTypeEcdsaP256) {
     return {.result = "not checkable"};
   }
-  const auto digest = crypto::sha256(package.first(package.size() - image::kSignatureSize));
   const auto signature = metadata.signature.first<crypto::kSignatureSize>();
   SignatureReport report{.result = "unknown key"};
   for (const auto& key : keys) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "cli/commands/command.h"
 #include "cli/context.h"
 #include "sphere/core/result.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/metadata.h"
@@ -43,7 +45,12 @@ struct KnownKey {
 // Errors: those of read_file(); corrupt, naming the file.
 [[nodiscard]] Result<std::vector<KnownKey>> read_trusted_keys(const std::filesystem::path& path);
 
-[[nodiscard]] image::TrustStore trust_store(const std::vector<KnownKey>& keys);
+// A store in which `keys`, but the public test key, may sign images of `image_type`.
+[[nodiscard]] image::TrustStore trust_store(const std::vector<KnownKey>& keys,
+                                            std::uint16_t image_type);
+
+// Adds the public test key, for telling that it made a signature and not for trusting it.
+void add_public_test_key(std::uint16_t image_type, image::TrustStore& trust);
 
 // Result of looking at a signature of format v1; `key` is null when no known key made it.
 struct SignatureReport {
@@ -51,9 +58,9 @@ struct SignatureReport {
   const KnownKey* key = nullptr;
 };
 
-// Whether one of `keys` signed `package`: for people to read. It proves nothing to a program, which
-// uses image::verify().
-[[nodiscard]] SignatureReport look_at_signature(std::span<const std::byte> package,
+// Whether one of `keys` signed a package, `signed_digest` being that of its signed bytes: for
+// people to read. It proves nothing to a program, which uses image::verify().
+[[nodiscard]] SignatureReport look_at_signature(const crypto::Sha256Digest& signed_digest,
                                                 const image::Metadata& metadata,
                                                 const std::vector<KnownKey>& keys);
 

@@ -53,7 +53,8 @@ Result<void> check_manifest(const image::Package& package, const std::string& fi
     return fail(Errc::corrupt, file + " holds no app_manifest.json",
                 {.reason = "package.manifest", .value = file, .next = "pack the app again"});
   }
-  const std::string text = text_of(entry->content);
+  SPHERE_TRY_ASSIGN(const auto content, image::read_file_content(package.files, *entry));
+  const std::string text = text_of(content.bytes());
   const auto validation = manifest::validate(text, manifest::Reader::device);
   if (validation.has_errors()) {
     return tl::make_unexpected(
@@ -88,6 +89,11 @@ Result<void> install_package(Context& context, DeviceSession& session,
 
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
   auto package = image::parse_package(bytes);
+  if (package) {
+    if (auto application = image::require_application(*package); !application) {
+      package = tl::make_unexpected(std::move(application).error());
+    }
+  }
   if (!package) {
     Error error = std::move(package).error().while_doing(file);
     const std::string_view reason = error.hint().reason;
@@ -96,10 +102,7 @@ Result<Checked> check_package(std::span<const std::byte> bytes, const std::strin
                                     .value = file,
                                     .next = "look into it: sphere image-package show " + file}));
   }
-  if (package->metadata.identity.image_type == image::kApplication &&
-      !package->metadata.compressed) {
-    SPHERE_TRY(check_manifest(*package, file));
-  }
+  SPHERE_TRY(check_manifest(*package, file));
   return Checked{.identity = package->metadata.identity, .name = package->metadata.debug.name};
 }
 

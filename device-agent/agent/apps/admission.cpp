@@ -31,9 +31,13 @@ Answer<manifest::Manifest> read_manifest(const image::Package& package) {
   if (file == nullptr) {
     return refuse(device_api::kNoManifest, "the package has no app_manifest.json");
   }
+  const auto content = image::read_file_content(package.files, *file);
+  if (!content) {
+    return refuse(device_api::kNoManifest, content.error());
+  }
   std::string text;
-  text.reserve(file->content.size());
-  for (const auto byte : file->content) {
+  text.reserve(file->size);
+  for (const auto byte : content->bytes()) {
     text.push_back(std::to_integer<char>(byte));
   }
   auto validation = manifest::validate(text, manifest::Reader::device);
@@ -94,7 +98,11 @@ Answer<Executable> check_entry_point(const image::Package& package,
     return refuse(device_api::make_code(kManifestCategory, kEntryPointMissing),
                   fmt::format("EntryPoint {} is not in the package", manifest.entry_point));
   }
-  return check_executable(file->content);
+  const auto content = image::read_file_content(package.files, *file);
+  if (!content) {
+    return refuse(device_api::kPackageInvalid, content.error());
+  }
+  return check_executable(content->bytes());
 }
 
 }  // namespace

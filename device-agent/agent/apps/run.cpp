@@ -137,7 +137,7 @@ Answer<void> AppManager::launch(App& app) {
     return refuse(device_api::kInternal, !plan ? plan.error() : no_ends.error());
   }
   auto launched = parts_.launcher->launch({.plan = *plan,
-                                           .package = file.package()->bytes,
+                                           .package = file.bytes(),
                                            .output = pipe->theirs.get(),
                                            .broker = socket->theirs.get()});
   app.sandbox = std::move(launched.report);

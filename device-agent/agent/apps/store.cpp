@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -97,14 +98,15 @@ tl::unexpected<Refusal> refuse_disk(const Error& error, device_api::ErrorCode ot
 
 }  // namespace
 
-StoredApp describe(const image::Verified<image::Package>& package) {
+StoredApp describe(const image::Verified<image::Package>& package,
+                   std::span<const std::byte> bytes) {
   StoredApp app{.component = package->metadata.identity.component_id,
                 .image = package->metadata.identity.image_id,
                 .name = package->metadata.debug.name,
-                .digest = to_hex(crypto::sha256(package->bytes)),
-                .bytes = package->bytes.size()};
+                .digest = to_hex(crypto::sha256(bytes)),
+                .bytes = bytes.size()};
   for (const auto& file : package->files.files) {
-    app.file_bytes += file.content.size();
+    app.file_bytes += file.size;
   }
   app.temporary = (package->metadata.temporary.value_or(0) & image::kRemoveAtBoot) != 0;
   app.signed_by = package.signer().role;

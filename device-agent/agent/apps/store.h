@@ -29,7 +29,8 @@ struct StoredApp {
   std::uint32_t user = 0;  // Number of the app's own user, from 0; installed apps only.
 };
 
-[[nodiscard]] StoredApp describe(const image::Verified<image::Package>& package);
+[[nodiscard]] StoredApp describe(const image::Verified<image::Package>& package,
+                                 std::span<const std::byte> bytes);
 
 // The packages on the board.
 //

@@ -12,6 +12,7 @@
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/error_code.h"
+#include "sphere/image/block_io.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
 
@@ -25,15 +26,21 @@ Answer<VerifiedFile> VerifiedFile::open(const std::filesystem::path& path,
                   "install it again");
   }
   auto bytes = std::make_unique<std::vector<std::byte>>(*std::move(content));
-  auto package = image::parse_package(*bytes, {.package_bytes = kMaxImageBytes});
+  auto package = image::open_package(std::make_shared<image::MemoryBlocks>(*bytes), bytes->size(),
+                                     {.package_bytes = kMaxImageBytes});
   if (!package) {
     return refuse(package.error().code() == Errc::too_large ? device_api::kPackageTooLarge
                                                             : device_api::kPackageInvalid,
                   package.error());
   }
+  if (const auto application = image::require_application(*package); !application) {
+    return refuse(device_api::kPackageInvalid, application.error());
+  }
   auto verified = image::verify(*std::move(package), trust);
   if (!verified) {
-    return refuse(device_api::kPackageUntrusted, verified.error());
+    return refuse(verified.error().code() == Errc::unverified ? device_api::kPackageUntrusted
+                                                              : device_api::kPackageInvalid,
+                  verified.error());
   }
   return VerifiedFile{std::move(bytes), *std::move(verified)};
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,12 +22,14 @@ class VerifiedFile {
   [[nodiscard]] static Answer<VerifiedFile> open(const std::filesystem::path& path,
                                                  const image::TrustStore& trust);
   [[nodiscard]] const image::Verified<image::Package>& package() const noexcept { return package_; }
+  // The whole file.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return *bytes_; }
 
  private:
   VerifiedFile(std::unique_ptr<std::vector<std::byte>> bytes,
                image::Verified<image::Package> package)
       : bytes_{std::move(bytes)}, package_{std::move(package)} {}
-  std::unique_ptr<std::vector<std::byte>> bytes_;  // The spans of package_ point into it.
+  std::unique_ptr<std::vector<std::byte>> bytes_;  // The source of package_ reads it.
   image::Verified<image::Package> package_;
 };
 

@@ -97,7 +97,7 @@ class StageBody final : public http::BodySink {
     }
     SPHERE_TRY_ASSIGN(const auto file, VerifiedFile::open(path_, *trust));
     SPHERE_TRY(admit_to_stage(*file.package()));
-    const auto app = describe(file.package());
+    const auto app = describe(file.package(), file.bytes());
     const std::lock_guard guard{services_->change};
     return services_->loop->call([&] { return services_->store->stage(path_, app); });
   }

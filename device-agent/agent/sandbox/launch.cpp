@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <memory>
 #include <sched.h>
 #include <span>
 #include <string>
@@ -27,6 +28,7 @@
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
+#include "sphere/image/block_io.h"
 #include "sphere/image/package.h"
 #include "sphere/json/value.h"
 
@@ -60,7 +62,10 @@ Result<image::Package> map_package() {
   if (mapped == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
     return fail(Errc::io, "cannot map the package");
   }
-  return image::parse_package(std::span{static_cast<const std::byte*>(mapped), size});
+  // The agent has verified these very bytes: what remains is to find the files in them.
+  return image::open_package(
+      std::make_shared<image::MemoryBlocks>(std::span{static_cast<const std::byte*>(mapped), size}),
+      size);
 }
 
 void keep_descriptors() {

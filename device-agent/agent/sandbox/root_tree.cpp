@@ -89,7 +89,7 @@ Step write_plain(const fs::path& path, std::span<const std::byte> content, bool 
 Step mount_image(const fs::path& target, const image::Package& package) {
   unsigned long bytes = 16 * kPageBytes;
   for (const auto& file : package.files.files) {
-    bytes += (file.content.size() / kPageBytes + 2) * kPageBytes;
+    bytes += (file.size / kPageBytes + 2) * kPageBytes;
   }
   const auto inodes = package.files.files.size() + package.files.directories.size() + 16;
   if (auto mounted = mount_tmpfs(target, MS_NOSUID | MS_NODEV,
@@ -103,7 +103,11 @@ Step mount_image(const fs::path& target, const image::Package& package) {
     }
   }
   for (const auto& file : package.files.files) {
-    if (auto written = write_plain(target / file.path, file.content, file.executable, "L3");
+    const auto content = image::read_file_content(package.files, file);
+    if (!content) {
+      return require(false, "L3", "read " + file.path);
+    }
+    if (auto written = write_plain(target / file.path, content->bytes(), file.executable, "L3");
         !written) {
       return written;
     }

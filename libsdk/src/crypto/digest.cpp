@@ -76,6 +76,12 @@ Sha256& Sha256::update(std::span<const std::byte> bytes) {
   return *this;
 }
 
+Sha256Digest Sha256::digest_so_far() const {
+  Sha256 copy;
+  require(EVP_MD_CTX_copy_ex(copy.state_->context.get(), state_->context.get()) == 1);
+  return copy.finish();
+}
+
 Sha256Digest Sha256::finish() {
   Sha256Digest result = {};
   require(EVP_DigestFinal_ex(state_->context.get(), as_uchar(result.data()), nullptr) == 1);

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,13 +13,14 @@
 
 #include <fmt/format.h>
 
+#include "libsdk/src/image/asxipfs_check.h"
 #include "libsdk/src/image/asxipfs_layout.h"
-#include "libsdk/src/image/crc32.h"
 #include "libsdk/src/image/failure.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/image/asxipfs.h"
+#include "sphere/image/block_io.h"
 
 namespace sphere::image {
 namespace {
@@ -31,18 +32,6 @@ constexpr std::string_view kSuperblock = "superblock";
 std::string_view as_text(Bytes bytes) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes seen as characters.
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-bool is_zero(Bytes bytes) {
-  static constexpr std::array<std::byte, kPageSize> kZeros = {};
-  while (!bytes.empty()) {
-    const auto part = bytes.first(std::min(bytes.size(), kZeros.size()));
-    if (std::memcmp(part.data(), kZeros.data(), part.size()) != 0) {
-      return false;
-    }
-    bytes = bytes.subspan(part.size());
-  }
-  return true;
 }
 
 struct Superblock {
@@ -61,31 +50,36 @@ std::uint32_t word_at(Bytes body, std::size_t offset) {
   return Reader{body.subspan(offset)}.little_endian<std::uint32_t>().value_or(0);
 }
 
-// The body is at least a page long.
-Result<Superblock> read_superblock(Bytes body) {
+Result<void> check_fixed_fields(Bytes page) {
   constexpr std::array<Field, 4> kFixed = {
       {{.name = "magic", .offset = 0, .value = kFsMagic},
        {.name = "reserved field", .offset = 12, .value = 0},
        {.name = "edition", .offset = 36, .value = 0},
        {.name = "number of blocks", .offset = 40, .value = 0}}};
   for (const auto& field : kFixed) {
-    if (const auto value = word_at(body, field.offset); value != field.value) {
+    if (const auto value = word_at(page, field.offset); value != field.value) {
       return corrupt(kSuperblock, field.offset, fmt::format("wrong {}", field.name),
                      fmt::format("{:#010x}", value));
     }
   }
-  if (as_text(body.subspan(16, kFsSignature.size())) != kFsSignature) {
+  if (as_text(page.subspan(16, kFsSignature.size())) != kFsSignature) {
     return corrupt(kSuperblock, 16, "the signature text is wrong");
   }
-  if (const auto flags = word_at(body, 8); flags != kFsFlags) {
+  if (const auto flags = word_at(page, 8); flags != kFsFlags) {
     return unsupported(fmt::format("file system with flags {:#x}; only 3 is supported", flags),
                        fmt::format("{:#x}", flags));
   }
+  return {};
+}
+
+// `page` is the first of a body of `body_size` bytes.
+Result<Superblock> read_superblock(Bytes page, std::uint64_t body_size) {
+  SPHERE_TRY(check_fixed_fields(page));
   const Superblock block{
-      .size = word_at(body, 4), .crc = word_at(body, kCrcOffset), .inode_count = word_at(body, 44)};
-  if (block.size != body.size()) {
+      .size = word_at(page, 4), .crc = word_at(page, kCrcOffset), .inode_count = word_at(page, 44)};
+  if (block.size != body_size) {
     return corrupt(kSuperblock, 4,
-                   fmt::format("size {} is not the body's {}", block.size, body.size()),
+                   fmt::format("size {} is not the body's {}", block.size, body_size),
                    std::to_string(block.size));
   }
   if (block.inode_count == 0 || block.inode_count > kMaxInodes) {
@@ -93,19 +87,37 @@ Result<Superblock> read_superblock(Bytes body) {
                                  block.inode_count, kMaxInodes),
                      std::to_string(block.inode_count));
   }
-  constexpr std::array<std::byte, 4> kNoCrc = {};
-  const auto crc = Crc32{}
-                       .update(body.first(kCrcOffset))
-                       .update(kNoCrc)
-                       .update(body.subspan(kCrcOffset + kNoCrc.size()))
-                       .value();
-  if (crc != block.crc) {
-    return corrupt(kSuperblock, kCrcOffset,
-                   fmt::format("CRC {:08x} is not that of the body, {:08x}", block.crc, crc),
-                   fmt::format("{:08x}", block.crc));
-  }
   return block;
 }
+
+// The front of a body, as many pages of it as the directories turn out to need.
+class DirectoryArea {
+ public:
+  explicit DirectoryArea(const BlockSource& body) : body_{&body} {}
+
+  // Reads on until the first `end` bytes are there; at most kMaxDirectoryBytes.
+  Result<void> extend(std::size_t end) {
+    const auto have = bytes_.size();
+    const auto want = round_up(end, kPageSize);
+    if (want <= have) {
+      return {};
+    }
+    bytes_.resize(want);
+    const auto fresh = std::span{bytes_}.subspan(have);
+    SPHERE_TRY_ASSIGN(const auto read, body_->read(have, fresh));
+    if (read.data() != fresh.data()) {
+      std::ranges::copy(read, fresh.begin());
+    }
+    return {};
+  }
+
+  [[nodiscard]] Bytes bytes() const noexcept { return bytes_; }
+  std::vector<std::byte> take() && { return std::move(bytes_); }
+
+ private:
+  const BlockSource* body_;
+  std::vector<std::byte> bytes_;
+};
 
 struct Inode {
   std::uint16_t mode = 0;
@@ -140,8 +152,7 @@ Result<Inode> read_inode(Bytes bytes, std::size_t at) {
 // A part of the body that something owns.
 struct Range {
   std::size_t begin = 0;
-  std::size_t end = 0;
-  std::size_t used_end = 0;  // Bytes from here to `end` are padding.
+  std::size_t end = 0;  // Of a file, that of its last page.
   bool is_file = false;
 };
 
@@ -154,9 +165,8 @@ struct PendingDirectory {
 
 class TreeReader {
  public:
-  explicit TreeReader(Bytes body) : body_{body} {
-    ranges_.push_back(
-        {.begin = 0, .end = kSuperblockSize, .used_end = kSuperblockSize, .is_file = false});
+  TreeReader(DirectoryArea& area, std::uint64_t body_size) : area_{&area}, body_size_{body_size} {
+    ranges_.push_back({.begin = 0, .end = kSuperblockSize, .is_file = false});
   }
 
   Result<void> read(std::uint32_t inode_count) {
@@ -175,7 +185,7 @@ class TreeReader {
  private:
   Result<void> enter_root() {
     SPHERE_TRY_ASSIGN(const auto root,
-                      read_inode(body_.subspan(kRootInode, kInodeSize), kRootInode));
+                      read_inode(area_->bytes().subspan(kRootInode, kInodeSize), kRootInode));
     if (root.mode != kDirectoryMode || root.name_size != 0 ||
         root.offset != (root.size == 0 ? 0 : kSuperblockSize)) {
       return corrupt("root inode", kRootInode, "it is not the root of a file system");
@@ -204,7 +214,8 @@ class TreeReader {
       return {};
     }
     if (inode.size == 0 || inode.size % 4 != 0 || inode.offset < kSuperblockSize ||
-        inode.offset > body_.size() || inode.size > body_.size() - inode.offset) {
+        inode.offset > body_size_ || inode.size > body_size_ - inode.offset ||
+        inode.offset + inode.size > kMaxDirectoryBytes) {
       return corrupt("directory inode", at, "its entries do not lie in the directory area",
                      fmt::format("{} bytes at {}", inode.size, inode.offset));
     }
@@ -215,7 +226,8 @@ class TreeReader {
       return corrupt("directory inode", at, "its entries are used twice",
                      fmt::format("{} bytes at {}", inode.size, inode.offset));
     }
-    ranges_.push_back({.begin = inode.offset, .end = end, .used_end = end, .is_file = false});
+    SPHERE_TRY(area_->extend(end));
+    ranges_.push_back({.begin = inode.offset, .end = end, .is_file = false});
     directory_end_ = std::max(directory_end_, end);
     open_.push_back({.path = std::move(path), .at = inode.offset, .end = end, .previous = {}});
     return {};
@@ -224,7 +236,7 @@ class TreeReader {
   Result<void> read_entry() {
     auto& directory = open_.back();
     const auto at = directory.at;
-    Reader reader{body_.subspan(at, directory.end - at)};
+    Reader reader{area_->bytes().subspan(at, directory.end - at)};
     const auto head = reader.bytes(kInodeSize);
     if (!head) {
       return corrupt("directory entry", at, "it goes beyond its directory");
@@ -274,7 +286,7 @@ class TreeReader {
     FileEntry file{.path = std::move(path),
                    .executable = inode.mode == kExecutableMode,
                    .offset = inode.offset,
-                   .content = {}};
+                   .size = inode.size};
     if (inode.size == 0) {
       if (inode.offset != 0) {
         return corrupt("file inode", at, "an empty file has no data",
@@ -283,16 +295,15 @@ class TreeReader {
       result_.files.push_back(std::move(file));
       return {};
     }
-    if (inode.offset % kPageSize != 0 || inode.offset == 0 || inode.offset > body_.size() ||
-        inode.size > body_.size() - inode.offset) {
+    if (inode.offset % kPageSize != 0 || inode.offset == 0 || inode.offset > body_size_ ||
+        inode.size > body_size_ - inode.offset) {
       return corrupt("file inode", at, "its data does not lie on pages of the body",
                      fmt::format("{} bytes at {}", inode.size, inode.offset));
     }
     // The body is whole pages, so the padding lies in it, too.
-    const auto end = inode.offset + inode.size;
-    ranges_.push_back(
-        {.begin = inode.offset, .end = round_up(end, kPageSize), .used_end = end, .is_file = true});
-    file.content = body_.subspan(inode.offset, inode.size);
+    ranges_.push_back({.begin = inode.offset,
+                       .end = round_up(inode.offset + inode.size, kPageSize),
+                       .is_file = true});
     result_.files.push_back(std::move(file));
     return {};
   }
@@ -308,28 +319,25 @@ class TreeReader {
       }
       at = range.end;
     }
+    // Up to `first_page` no file has anything: the area is read to its end.
+    SPHERE_TRY(area_->extend(first_page));
     return check_zeros();
   }
 
-  // What no range owns is zero. The ranges are sorted and do not overlap.
+  // What no directory owns of the area is zero. The ranges are sorted and do not overlap.
   [[nodiscard]] Result<void> check_zeros() const {
+    const auto area = area_->bytes();
     std::size_t at = 0;
     for (const auto& range : ranges_) {
-      if (!is_zero(body_.subspan(at, range.begin - at))) {
-        return corrupt("body", at, "bytes that nothing owns are not zero");
-      }
-      if (!is_zero(body_.subspan(range.used_end, range.end - range.used_end))) {
-        return corrupt("body", range.used_end, "the padding of a file is not zero");
-      }
-      at = range.end;
+      const auto begin = std::min(range.begin, area.size());
+      SPHERE_TRY(require_zero(area.subspan(at, begin - at), at, kUnowned));
+      at = std::min(range.end, area.size());
     }
-    if (!is_zero(body_.subspan(at))) {
-      return corrupt("body", at, "bytes that nothing owns are not zero");
-    }
-    return {};
+    return require_zero(area.subspan(at), at, kUnowned);
   }
 
-  Bytes body_;
+  DirectoryArea* area_;
+  std::uint64_t body_size_;
   FileSystem result_;
   std::vector<PendingDirectory> open_;  // From the root to the one being read.
   std::vector<Range> ranges_;
@@ -353,23 +361,34 @@ bool is_valid_name(std::string_view name) {
          escape_control(name) == name;
 }
 
-Result<FileSystem> read_asxipfs(Bytes body) {
-  if (body.size() < kPageSize || body.size() % kPageSize != 0) {
-    return corrupt("body", 0, "its length is not a multiple of 4096", std::to_string(body.size()));
+Result<FileSystem> open_asxipfs(std::shared_ptr<const BlockSource> body, std::uint64_t size) {
+  if (size < kPageSize || size % kPageSize != 0) {
+    return corrupt("body", 0, "its length is not a multiple of 4096", std::to_string(size));
   }
-  if (body.size() > kMaxBodyBytes) {
+  if (size > kMaxBodyBytes) {
     return too_large(
-        fmt::format("the body has {} bytes; at most {} are allowed", body.size(), kMaxBodyBytes),
-        std::to_string(body.size()));
+        fmt::format("the body has {} bytes; at most {} are allowed", size, kMaxBodyBytes),
+        std::to_string(size));
   }
-  SPHERE_TRY_ASSIGN(const auto superblock, read_superblock(body));
-  TreeReader reader{body};
+  DirectoryArea area{*body};
+  SPHERE_TRY(area.extend(kPageSize));
+  SPHERE_TRY_ASSIGN(const auto superblock, read_superblock(area.bytes(), size));
+  TreeReader reader{area, size};
   SPHERE_TRY(reader.read(superblock.inode_count));
-  // From here on no check is needed: every path, range and byte has been looked at.
+  // From here on no check is needed to use names and ranges; the bytes of files are not known yet.
   auto result = std::move(reader).take();
+  result.body = std::move(body);
+  result.body_size = size;
+  result.directory_area = std::make_shared<const std::vector<std::byte>>(std::move(area).take());
   result.inode_count = superblock.inode_count;
   result.crc = superblock.crc;
   return result;
+}
+
+Result<FileSystem> read_asxipfs(Bytes body) {
+  SPHERE_TRY_ASSIGN(auto files, open_asxipfs(std::make_shared<MemoryBlocks>(body), body.size()));
+  SPHERE_TRY(check_asxipfs(files));
+  return files;
 }
 
 }  // namespace sphere::image

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sphere/image/block_io.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
@@ -42,6 +44,19 @@ Result<std::span<const std::byte>> MemoryBlocks::read(std::uint64_t offset,
   return bytes_.subspan(static_cast<std::size_t>(offset), buffer.size());
 }
 
+Result<void> stream_bytes(const BlockSource& source, std::uint64_t begin, std::uint64_t end,
+                          const UseBytes& use) {
+  std::vector<std::byte> buffer(
+      static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, end - std::min(begin, end))));
+  while (begin < end) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - begin));
+    SPHERE_TRY_ASSIGN(const auto bytes, source.read(begin, std::span{buffer}.first(size)));
+    SPHERE_TRY(use(bytes));
+    begin += size;
+  }
+  return {};
+}
+
 FileBlocks::FileBlocks(std::filesystem::path path, Descriptor descriptor, std::uint64_t start,
                        Stamp stamp)
     : path_{std::move(path)},
@@ -58,14 +73,16 @@ FileBlocks::FileBlocks(FileBlocks&& other) noexcept
       stamp_{other.stamp_} {}
 
 Result<FileBlocks> FileBlocks::open(const std::filesystem::path& path, std::uint64_t start) {
-  Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat status = {};
   if (!descriptor || ::fstat(descriptor.get(), &status) != 0) {
     return tl::make_unexpected(system_error("open", path, errno));
   }
   if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
     return fail(Errc::invalid_argument, "not a file: " + path.string(),
-                {.reason = "local.file-unreadable", .value = path.string()});
+                {.reason = "local.file-unreadable",
+                 .value = path.string(),
+                 .next = "name a regular file; what a pipe gives can be saved to one first"});
   }
   const Stamp stamp = {.size = static_cast<std::uint64_t>(status.st_size),
                        .changed = status.st_mtim};

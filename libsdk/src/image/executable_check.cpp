@@ -66,6 +66,11 @@ const Machine* find_machine(std::uint16_t number) {
   return found == kMachines.end() ? nullptr : found;
 }
 
+Result<ElfInfo> read_program(const FileSystem& files, const FileEntry& file) {
+  SPHERE_TRY_ASSIGN(const auto content, read_file_content(files, file));
+  return read_elf(content.bytes());
+}
+
 class Checker {
  public:
   Checker(const FileSystem& files, const ExecutableRequest& request)
@@ -108,7 +113,7 @@ class Checker {
   }
 
   void check_program(const FileEntry& file) {
-    const auto elf = read_elf(file.content);
+    const auto elf = read_program(*files_, file);
     if (!elf) {
       error("not-elf",
             fmt::format("the entry point {} is no program for a board: {}", request_->entry_point,
@@ -290,7 +295,7 @@ Result<std::uint16_t> entry_point_machine(const FileSystem& files, std::string_v
         fmt::format("the entry point {} is no file of the package", escape_control(entry_point)),
         {.reason = "package.executable", .value = escape_control(entry_point)});
   }
-  SPHERE_TRY_ASSIGN(const auto elf, read_elf(file->content));
+  SPHERE_TRY_ASSIGN(const auto elf, read_program(files, *file));
   return elf.machine;
 }
 

@@ -47,17 +47,17 @@ struct Block {
   std::size_t offset = 0;
 };
 
-Result<Block> find_block(Bytes package) {
-  if (package.size() < kSmallestBlock + kSignatureSize) {
-    return corrupt("file", 0, fmt::format("{} bytes are too short for a package", package.size()),
-                   std::to_string(package.size()));
+// The length of the block, from the last bytes of a file of `file_size` bytes.
+Result<std::size_t> block_length(Bytes end, std::uint64_t file_size) {
+  if (file_size < kSmallestBlock + kSignatureSize || end.size() < kLengthWord + kSignatureSize) {
+    return corrupt("file", 0, fmt::format("{} bytes are too short for a package", file_size),
+                   std::to_string(file_size));
   }
-  const auto unsigned_part = package.first(package.size() - kSignatureSize);
-  const auto word_at = unsigned_part.size() - kLengthWord;
-  const std::size_t length =
-      Reader{unsigned_part.subspan(word_at)}.little_endian<std::uint32_t>().value_or(0);
-  if (length < kSmallestBlock || length > unsigned_part.size()) {
-    return corrupt("metadata length", word_at,
+  const auto word = end.last(kLengthWord + kSignatureSize);
+  const std::size_t length = Reader{word}.little_endian<std::uint32_t>().value_or(0);
+  const auto unsigned_size = file_size - kSignatureSize;
+  if (length < kSmallestBlock || length > unsigned_size) {
+    return corrupt("metadata length", unsigned_size - kLengthWord,
                    fmt::format("{} does not lie within the file", length), std::to_string(length));
   }
   if (length > kLargestBlock) {
@@ -65,7 +65,19 @@ Result<Block> find_block(Bytes package) {
                                  kLargestBlock),
                      std::to_string(length));
   }
-  return Block{.bytes = unsigned_part.last(length), .offset = unsigned_part.size() - length};
+  return length;
+}
+
+// `end` is the file from `offset` on and holds the whole block.
+Result<Block> find_block(Bytes end, std::uint64_t offset) {
+  SPHERE_TRY_ASSIGN(const auto length, block_length(end, offset + end.size()));
+  const auto unsigned_part = end.first(end.size() - kSignatureSize);
+  if (length > unsigned_part.size()) {
+    return corrupt("metadata length", offset + unsigned_part.size() - kLengthWord,
+                   fmt::format("{} is more than was read", length), std::to_string(length));
+  }
+  return Block{.bytes = unsigned_part.last(length),
+               .offset = static_cast<std::size_t>(offset) + unsigned_part.size() - length};
 }
 
 Result<Section> read_section(Reader& reader, std::size_t offset) {
@@ -146,8 +158,13 @@ Result<void> read_sections(const Block& block, Metadata& metadata) {
 
 }  // namespace
 
-Result<Metadata> read_metadata(Bytes package) {
-  SPHERE_TRY_ASSIGN(const auto block, find_block(package));
+Result<std::size_t> tail_size(Bytes end, std::uint64_t file_size) {
+  SPHERE_TRY_ASSIGN(const auto length, block_length(end, file_size));
+  return length + kSignatureSize;
+}
+
+Result<Metadata> read_metadata(Bytes package, std::uint64_t offset) {
+  SPHERE_TRY_ASSIGN(const auto block, find_block(package, offset));
   Metadata metadata;
   metadata.body_size = block.offset;
   metadata.signature = package.last(kSignatureSize);

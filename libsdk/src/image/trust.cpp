@@ -7,10 +7,17 @@
 #include <cstdlib>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/verify.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
 #include "sphere/image/metadata.h"
@@ -39,15 +46,45 @@ crypto::PublicKey make_public_test_key() {
   return *std::move(key);
 }
 
-Result<Verified<Package>> untrusted(std::string message, const Metadata& metadata) {
+tl::unexpected<Error> untrusted(std::string message, const Metadata& metadata, std::string next) {
   return fail(Errc::unverified, std::move(message),
               {.reason = "package.untrusted",
                .value = to_hex(metadata.signature_info.thumbprint),
-               .next = "sign it with a trusted key: sphere image-package sign"});
+               .next = std::move(next)});
 }
 
-bool is_named(const TrustEntry& entry, const crypto::Sha1Digest& thumbprint) {
-  return std::ranges::find(entry.thumbprints, thumbprint) != entry.thumbprints.end();
+bool is_named_in(const Metadata& metadata, const TrustEntry& entry) {
+  return std::ranges::find(entry.thumbprints, metadata.signature_info.thumbprint) !=
+         entry.thumbprints.end();
+}
+
+tl::unexpected<Error> wrong_usage(const TrustEntry& entry, const Metadata& metadata) {
+  return untrusted(
+      fmt::format("the key that signed the package is for another use: {}{} keys do not sign: {}",
+                  entry.label.empty() ? std::string{} : escape_control(entry.label) + ": ",
+                  role_name(entry.role), kind_text(metadata)),
+      metadata, "sign it with a key for this kind of image");
+}
+
+// Format v1: one signature over all bytes before it.
+Result<TrustEntry> verify_flat(const Package& package, const TrustStore& trust) {
+  SPHERE_TRY_ASSIGN(const auto digests, check_body(package));
+  return find_signer(digests.signed_bytes, package.metadata, trust);
+}
+
+Result<TrustEntry> verify_kind(const Package& package, const TrustStore& trust) {
+  switch (package.kind) {
+    case PackageKind::application:
+    case PackageKind::capability:
+    case PackageKind::board_configuration:
+    case PackageKind::other:
+      return verify_flat(package, trust);
+    case PackageKind::production:
+    case PackageKind::package_v2:
+      break;
+  }
+  const auto kind = kind_text(package.metadata);
+  return unsupported(fmt::format("the signatures of a {} are not checked here", kind), kind);
 }
 
 }  // namespace
@@ -66,28 +103,74 @@ const crypto::Sha1Digest& public_test_thumbprint() {
   return thumbprint;
 }
 
-Result<Verified<Package>> verify(Package package, const TrustStore& trust) {
-  const auto digest = signed_digest(package);
-  const auto signature = package.metadata.signature.first<crypto::kSignatureSize>();
-  const auto& thumbprint = package.metadata.signature_info.thumbprint;
-  bool named = false;
+std::string_view role_name(Role role) {
+  switch (role) {
+    case Role::production:
+      return "production";
+    case Role::development:
+      return "development";
+    case Role::capability:
+      return "capability";
+    case Role::board_configuration:
+      return "board-configuration";
+    case Role::os:
+      return "os";
+    case Role::trust_store:
+      return "trust-store";
+  }
+  return "unknown";
+}
+
+bool may_sign(Role role, std::uint16_t image_type) {
+  switch (image_type) {
+    case kApplication:
+      return role == Role::production || role == Role::development;
+    case kCapability:
+      return role == Role::capability;
+    case kBoardConfiguration:
+      return role == Role::board_configuration;
+    case kTrustedKeyStore:
+      return role == Role::trust_store;
+    default:
+      return role == Role::os;
+  }
+}
+
+Result<TrustEntry> find_signer(const crypto::Sha256Digest& digest, const Metadata& metadata,
+                               const TrustStore& trust) {
+  const auto signature = metadata.signature.first<crypto::kSignatureSize>();
+  const TrustEntry* named = nullptr;
+  const TrustEntry* unfit = nullptr;
   // The thumbprint orders the attempts and words the error; the key alone decides.
   for (const bool named_first : {true, false}) {
     for (const auto& entry : trust.entries()) {
-      if (is_named(entry, thumbprint) != named_first) {
+      if (is_named_in(metadata, entry) != named_first) {
         continue;
       }
-      if (entry.key.verify(digest, signature)) {
-        return Verified<Package>{std::move(package), entry};
+      named = named_first ? &entry : named;
+      if (!entry.key.verify(digest, signature)) {
+        continue;
       }
-      named = named || named_first;
+      if (may_sign(entry.role, metadata.identity.image_type)) {
+        return entry;
+      }
+      unfit = &entry;
     }
   }
-  if (named) {
-    return untrusted("the package is damaged: its signature does not match the key it names",
-                     package.metadata);
+  if (unfit != nullptr) {
+    return wrong_usage(*unfit, metadata);
   }
-  return untrusted("no trusted key has signed the package", package.metadata);
+  if (named != nullptr) {
+    return untrusted("the package is damaged: its signature does not match the key it names",
+                     metadata, "get or build the package again");
+  }
+  return untrusted("no trusted key has signed the package", metadata,
+                   "sign it with a trusted key: sphere image-package sign");
+}
+
+Result<Verified<Package>> verify(Package package, const TrustStore& trust) {
+  SPHERE_TRY_ASSIGN(auto signer, verify_kind(package, trust));
+  return Verified<Package>{std::move(package), std::move(signer)};
 }
 
 }  // namespace sphere::image

@@ -76,13 +76,15 @@ Result<void> make_directory(int root, const std::string& path) {
   return {};
 }
 
-Result<void> write_entry(int root, const FileEntry& file) {
+Result<void> write_entry(int root, const FileSystem& files, const FileEntry& file) {
   const mode_t mode = file.executable ? 0755 : 0644;
   const auto descriptor = open_beneath(root, file.path, O_WRONLY | O_CREAT | O_EXCL, 0600);
   if (!descriptor) {
     return failed("write", file.path, errno);
   }
-  SPHERE_TRY(write_all(descriptor.get(), file.content, file.path));
+  SPHERE_TRY(stream_file_content(files, file, [&](std::span<const std::byte> bytes) {
+    return write_all(descriptor.get(), bytes, file.path);
+  }));
   if (::fchmod(descriptor.get(), mode) != 0 || ::fsync(descriptor.get()) != 0) {
     return failed("write", file.path, errno);
   }
@@ -121,7 +123,7 @@ Result<void> write_tree(const Package& package, const fs::path& directory) {
     SPHERE_TRY(make_directory(root.get(), entry.path));
   }
   for (const auto& file : package.files.files) {
-    SPHERE_TRY(write_entry(root.get(), file));
+    SPHERE_TRY(write_entry(root.get(), package.files, file));
   }
   if (::fchmod(root.get(), 0755) != 0) {
     return failed("write", directory, errno);
@@ -132,6 +134,7 @@ Result<void> write_tree(const Package& package, const fs::path& directory) {
 }  // namespace
 
 Result<std::vector<std::string>> unpack(const Package& package, const fs::path& directory) {
+  SPHERE_TRY(require_application(package));
   auto target = directory;
   if (!target.has_filename()) {
     target = target.parent_path();  // "dir/" and "dir" are one.
@@ -144,6 +147,7 @@ Result<std::vector<std::string>> unpack(const Package& package, const fs::path& 
   }
   Scratch scratch{name};
   SPHERE_TRY(write_tree(package, scratch.path()));
+  SPHERE_TRY(package.source->check_unchanged());
   SPHERE_TRY(move_directory(scratch.path(), target));
   scratch.keep();
   std::vector<std::string> paths;

@@ -50,9 +50,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   std::map<std::string, sphere::image::FileSource> files;
   for (const auto& file : system->files) {
-    const auto content = file.content;
-    files.emplace(file.path, sphere::image::FileSource{.content = {content.begin(), content.end()},
-                                                       .executable = file.executable});
+    const auto content = sphere::image::read_file_content(*system, file);
+    require(content.has_value() && content->bytes().size() == file.size);
+    const auto bytes_of_file = content->bytes();
+    files.emplace(file.path,
+                  sphere::image::FileSource{.content = {bytes_of_file.begin(), bytes_of_file.end()},
+                                            .executable = file.executable});
   }
   require(files.size() == system->files.size());
   const auto written = sphere::image::write_asxipfs(files);

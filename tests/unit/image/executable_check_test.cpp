@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,14 @@ using sphere::test::ElfFile;
 
 namespace {
 
+// A file system in memory.
+struct Image {
+  explicit Image(const std::map<std::string, sphere::image::FileSource>& content)
+      : body{*sphere::image::write_asxipfs(content)}, files{*sphere::image::read_asxipfs(body)} {}
+  Bytes body;
+  FileSystem files;
+};
+
 // "error wrong-machine; warning executable-stack"
 std::string rules(const std::vector<ExecutableFinding>& findings) {
   std::string text;
@@ -47,12 +56,10 @@ std::string rules(const std::vector<ExecutableFinding>& findings) {
 
 std::string check(const Bytes& program, ProgramKind kind = ProgramKind::high_level,
                   const std::vector<std::string>& libraries = {}) {
-  FileSystem files;
-  files.files.push_back(
-      {.path = "bin/app", .executable = true, .offset = 4096, .content = program});
-  files.files.push_back({.path = "lib/libmine.so", .offset = 8192, .content = program});
+  const Image image{{{"bin/app", {.content = program, .executable = true}},
+                     {"lib/libmine.so", {.content = program}}}};
   return rules(check_executable(
-      files, {.entry_point = "/bin/app", .kind = kind, .platform_libraries = libraries}));
+      image.files, {.entry_point = "/bin/app", .kind = kind, .platform_libraries = libraries}));
 }
 
 ElfFile real_time() {
@@ -201,10 +208,10 @@ TEST_CASE("the libraries of a sysroot replace the known ones", "[image]") {
 }
 
 TEST_CASE("a missing, plain or foreign entry point is an error", "[image]") {
-  FileSystem files;
   const auto script = sphere::test::to_bytes("#!/bin/sh\n");
-  files.files.push_back({.path = "app", .executable = true, .content = script});
-  files.files.push_back({.path = "data", .executable = false, .content = script});
+  const Image image{
+      {{"app", {.content = script, .executable = true}}, {"data", {.content = script}}}};
+  const auto& files = image.files;
 
   CHECK(rules(check_executable(files, {.entry_point = "bin/app"})) == "error entry-point-missing");
   CHECK(rules(check_executable(files, {.entry_point = "/data"})) == "error entry-point-missing");
@@ -215,9 +222,9 @@ TEST_CASE("a missing, plain or foreign entry point is an error", "[image]") {
 }
 
 TEST_CASE("entry_point_machine tells the CPU", "[image]") {
-  FileSystem files;
   const auto program = build_elf({.is_64_bit = true, .machine = 62});
-  files.files.push_back({.path = "app", .executable = true, .content = program});
+  const Image image{{{"app", {.content = program, .executable = true}}}};
+  const auto& files = image.files;
   CHECK(sphere::image::entry_point_machine(files, "/app") == 62);
   CHECK(sphere::image::machine_text(62) == "x86-64");
   CHECK(sphere::image::machine_text(8) == "machine 8");

@@ -139,4 +139,10 @@ Bytes with_crc(Bytes body) {
   return body;
 }
 
+Bytes content_of(const image::FileSystem& files, const image::FileEntry& file) {
+  const auto content = image::read_file_content(files, file);
+  REQUIRE(content);
+  return {content->bytes().begin(), content->bytes().end()};
+}
+
 }  // namespace sphere::test

@@ -68,6 +68,8 @@ void write_golden_files(const std::filesystem::path& directory);
 [[nodiscard]] Bytes patched(Bytes bytes, std::size_t offset, std::string_view patch);
 // A body with its CRC set right.
 [[nodiscard]] Bytes with_crc(Bytes body);
+// The bytes of one file of an image; they must be readable.
+[[nodiscard]] Bytes content_of(const image::FileSystem& files, const image::FileEntry& file);
 // A development package around `body`, signed with golden_key().
 [[nodiscard]] Bytes package_of(Bytes body);
 

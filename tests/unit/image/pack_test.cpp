@@ -88,7 +88,7 @@ TEST_CASE_METHOD(Fixture, "pack_application makes the golden package", "[image]"
   CHECK(packed->image_id.text() == "dbb0d1a4-8149-859c-a92c-b193c566ab20");
   const auto package = parse_package(packed->bytes);
   REQUIRE(package);
-  CHECK(sphere::to_hex(sphere::image::signed_digest(*package)) ==
+  CHECK(sphere::to_hex(sphere::image::check_body(*package)->signed_bytes) ==
         "e0614c1ec51b4fbaa82ff2f752b472fd56a658adef2143c362bbdee259d66d1a");
   CHECK(sphere::image::verify(*package, sphere::test::golden_trust()));
 }
@@ -151,7 +151,7 @@ TEST_CASE_METHOD(Fixture, "a link that stays inside is stored as what it names",
   REQUIRE(package);
   REQUIRE(package->files.find("certs/app") != nullptr);
   CHECK_FALSE(package->files.find("certs/app")->executable);
-  CHECK(package->files.find("certs/app")->content.size() == 5000);
+  CHECK(package->files.find("certs/app")->size == 5000);
   CHECK(package->files.find("certs/more/root.pem") != nullptr);
 }
 

@@ -103,7 +103,10 @@ struct Fixture {
 std::string stored_manifest(const std::vector<std::byte>& bytes) {
   const auto package = sphere::image::parse_package(bytes);
   REQUIRE(package);
-  const auto content = package->files.find("app_manifest.json")->content;
+  const auto file =
+      sphere::image::read_file_content(package->files, *package->files.find("app_manifest.json"));
+  REQUIRE(file);
+  const auto content = file->bytes();
   std::string text;
   std::transform(content.begin(), content.end(), std::back_inserter(text),
                  [](std::byte byte) { return std::to_integer<char>(byte); });

@@ -25,6 +25,8 @@ class Sha256 {
   ~Sha256();
 
   Sha256& update(std::span<const std::byte> bytes);
+  // The digest of what there was so far; update() can go on.
+  [[nodiscard]] Sha256Digest digest_so_far() const;
   [[nodiscard]] Sha256Digest finish();
 
  private:

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sphere/core/result.h"
+#include "sphere/image/block_io.h"
 
 namespace sphere::image {
 
@@ -47,41 +50,83 @@ inline constexpr std::size_t kMaxFileBytes = 0xFFFFFF;  // The size field has 24
 inline constexpr std::size_t kMaxNameBytes = 252;
 inline constexpr std::size_t kMaxPathBytes = 1023;
 inline constexpr std::size_t kMaxDepth = 16;  // Directories above a file.
+// Superblock, and kMaxInodes entries with the longest names, in whole pages.
+inline constexpr std::size_t kMaxDirectoryBytes = 1'085'440;
 inline constexpr std::size_t kMaxBodyBytes = std::size_t{256} * 1024 * 1024;
 
 // One file of an image. `path` is relative ("bin/app"), '/'-separated, without "." and "..".
 struct FileEntry {
   std::string path;
-  bool executable = false;             // Mode 0755, else 0644.
-  std::size_t offset = 0;              // In the body; 0 for an empty file.
-  std::span<const std::byte> content;  // Points into the body.
+  bool executable = false;   // Mode 0755, else 0644.
+  std::uint64_t offset = 0;  // In the body; 0 for an empty file.
+  std::size_t size = 0;
 };
 
 struct DirectoryEntry {
   std::string path;
 };
 
-// A parsed ASXipFS body.
+// The directories of an ASXipFS body, and where to read its files. Copies share the source.
 struct FileSystem {
-  std::uint32_t inode_count = 0;  // The root included.
-  std::uint32_t crc = 0;
+  std::shared_ptr<const BlockSource> body;
+  std::uint64_t body_size = 0;
+  // The first pages of the body, superblock and directories: the bytes that were parsed.
+  std::shared_ptr<const std::vector<std::byte>> directory_area;
+  std::uint32_t inode_count = 0;            // The root included.
+  std::uint32_t crc = 0;                    // As the superblock says.
   std::vector<FileEntry> files;             // Depth first in name order.
   std::vector<DirectoryEntry> directories;  // Without the root; parents before children.
 
   [[nodiscard]] const FileEntry* find(std::string_view path) const;  // Leading '/' allowed.
 };
 
-// Reads and checks a whole body; what it gives needs no further check. Spans in the result point
-// into `body`.
+// Reads and checks the directories of a body of `size` bytes at the front of `body`. What files it
+// gives lie inside the body and apart from each other; their bytes, the CRC and the padding have
+// not been looked at (see check_asxipfs()). Reads at most kMaxDirectoryBytes.
 //
-// Errors, each naming part, offset and value: corrupt for a wrong superblock or CRC; anything but
-// regular files and directories, or another mode, uid or gid; a name that is empty, "." or "..",
-// too long, not UTF-8, not in ascending order, or holds '/', NUL or control characters; a directory
-// outside the directory area, met twice or not filled exactly by its entries; data that is not on a
-// page, lies among the directories, outside the body or in another file; a wrong number of inodes;
-// and any byte that belongs to none of these and is not zero. unsupported for other flags.
+// Errors, each naming part, offset and value: corrupt for a wrong superblock; anything but regular
+// files and directories, or another mode, uid or gid; a name that is empty, "." or "..", too long,
+// not UTF-8, not in ascending order, or holds '/', NUL or control characters; a directory outside
+// the directory area, met twice or not filled exactly by its entries; bytes of the directory area
+// that belong to nothing and are not zero; data that is not on a page, lies among the directories,
+// outside the body or in another file; a wrong number of inodes. unsupported for other flags.
 // too_large for more than kMaxInodes, kMaxDepth or kMaxPathBytes.
+[[nodiscard]] Result<FileSystem> open_asxipfs(std::shared_ptr<const BlockSource> body,
+                                              std::uint64_t size);
+
+// Reads the whole body once and checks its CRC and that every byte that belongs to nothing is zero.
+// Errors: corrupt, those of the source.
+[[nodiscard]] Result<void> check_asxipfs(const FileSystem& files);
+
+// open_asxipfs() and check_asxipfs() for a body in memory, which must outlive the result.
 [[nodiscard]] Result<FileSystem> read_asxipfs(std::span<const std::byte> body);
+
+// The bytes of one file: where they lie, for a body in memory, which must then outlive this; else a
+// copy.
+class FileContent {
+ public:
+  explicit FileContent(std::span<const std::byte> bytes) : bytes_{bytes} {}
+  explicit FileContent(std::vector<std::byte> copy) : copy_{std::move(copy)}, bytes_{copy_} {}
+  FileContent(FileContent&&) noexcept = default;
+  FileContent& operator=(FileContent&&) noexcept = default;
+  FileContent(const FileContent&) = delete;
+  FileContent& operator=(const FileContent&) = delete;
+  ~FileContent() = default;
+
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  std::vector<std::byte> copy_;
+  std::span<const std::byte> bytes_;
+};
+
+// At most kMaxFileBytes of memory. Errors: those of the source.
+[[nodiscard]] Result<FileContent> read_file_content(const FileSystem& files, const FileEntry& file);
+
+// Gives the bytes of one file in order to `use`, in pieces of at most kReadBytes; stops at its
+// first error. For content that need not be in memory at once.
+[[nodiscard]] Result<void> stream_file_content(const FileSystem& files, const FileEntry& file,
+                                               const UseBytes& use);
 
 struct FileSource {
   std::vector<std::byte> content;

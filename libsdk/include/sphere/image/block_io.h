@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 #include <span>
 
 #include "sphere/core/descriptor.h"
@@ -26,7 +27,26 @@ class BlockSource {
   // already; valid as long as both. Fewer than asked for are an error.
   [[nodiscard]] virtual Result<std::span<const std::byte>> read(
       std::uint64_t offset, std::span<std::byte> buffer) const = 0;
+
+  // All bytes, where they lie in memory already: then no buffer is needed to read them. Empty for
+  // every other source.
+  [[nodiscard]] virtual std::span<const std::byte> in_memory() const noexcept { return {}; }
+
+  // After the last read: an error if the bytes may have changed since the source was opened. A
+  // source that cannot tell says nothing.
+  [[nodiscard]] virtual Result<void> check_unchanged() const { return {}; }
 };
+
+// How many bytes a pass over a source reads at once: few enough to stay in the second-level cache.
+inline constexpr std::size_t kReadBytes = std::size_t{256} * 1024;
+
+// Takes the next bytes of a pass.
+using UseBytes = std::function<Result<void>(std::span<const std::byte>)>;
+
+// Gives the bytes from `begin` to `end` to `use`, in order and in pieces of at most kReadBytes;
+// stops at the first error.
+[[nodiscard]] Result<void> stream_bytes(const BlockSource& source, std::uint64_t begin,
+                                        std::uint64_t end, const UseBytes& use);
 
 // Bytes in memory, which must outlive this. Reading beyond them gives corrupt.
 class MemoryBlocks final : public BlockSource {
@@ -34,6 +54,7 @@ class MemoryBlocks final : public BlockSource {
   explicit MemoryBlocks(std::span<const std::byte> bytes) : bytes_{bytes} {}
   [[nodiscard]] Result<std::span<const std::byte>> read(std::uint64_t offset,
                                                         std::span<std::byte> buffer) const override;
+  [[nodiscard]] std::span<const std::byte> in_memory() const noexcept override { return bytes_; }
 
  private:
   std::span<const std::byte> bytes_;
@@ -42,7 +63,8 @@ class MemoryBlocks final : public BlockSource {
 // A regular file, or the part of it from `start` on.
 class FileBlocks final : public BlockSource {
  public:
-  // Errors: as system_error(); invalid_argument unless a regular file or block device.
+  // Errors: as system_error(); invalid_argument unless a regular file or block device (a pipe is
+  // refused and not waited for).
   [[nodiscard]] static Result<FileBlocks> open(const std::filesystem::path& path,
                                                std::uint64_t start = 0);
   FileBlocks(FileBlocks&& other) noexcept;
@@ -58,7 +80,7 @@ class FileBlocks final : public BlockSource {
                                                         std::span<std::byte> buffer) const override;
   // After the last read. Error io if the file's size or time of change is no longer that of open():
   // then what was read may be of two versions.
-  [[nodiscard]] Result<void> check_unchanged() const;
+  [[nodiscard]] Result<void> check_unchanged() const override;
 
  private:
   struct Stamp {

@@ -22,6 +22,7 @@ inline constexpr std::size_t kSignatureSize = 64;  // ECDSA P-256, r | s, big-en
 // Known image types are listed in docs/formats/image-package.md; others are kept as numbers.
 inline constexpr std::uint16_t kApplication = 10;
 inline constexpr std::uint16_t kCapability = 13;
+inline constexpr std::uint16_t kTrustedKeyStore = 19;
 inline constexpr std::uint16_t kBoardConfiguration = 21;
 
 inline constexpr std::uint32_t kSigningTypeEcdsaP256 = 1;            // Package v1.
@@ -94,14 +95,23 @@ struct Metadata {
 //
 // The reader takes sections in any order. A block has at most 65,536 bytes (package v1) or 131,072
 // (v2). Parsing proves nothing: the signature is not checked, the body not looked at. Spans in the
-// result point into `package`.
+// result point into `package`. With `offset`, `package` is the file from there on, and holds at
+// least tail_size() bytes.
 //
 // Errors: corrupt (the message names part, offset and value): the file is shorter than 76 bytes;
 // the block is not inside it; wrong magic; the sections do not fill the block exactly; a section of
 // length 0 or of a wrong length for its id; two with one id; ID, SG or DB missing; a reserved field
 // or the name's padding is not zero; the component id is zero. unsupported: a signing type, TP bit
 // or CM type that is not known here. too_large: block or number of sections.
-[[nodiscard]] Result<Metadata> read_metadata(std::span<const std::byte> package);
+[[nodiscard]] Result<Metadata> read_metadata(std::span<const std::byte> package,
+                                             std::uint64_t offset = 0);
+
+// Bytes of the metadata block and the signature together, from the last bytes of a file of
+// `file_size` bytes: all of a small file, 68 or more of a larger one. At most kMaxTailBytes.
+// Errors: corrupt, too_large.
+inline constexpr std::size_t kMaxTailBytes = 131'072 + kSignatureSize;
+[[nodiscard]] Result<std::size_t> tail_size(std::span<const std::byte> end,
+                                            std::uint64_t file_size);
 
 // Writes a block of any sections, in their order, "4X4M" through the length word. Payloads of 1 to
 // 65,535 bytes; anything else is a bug.

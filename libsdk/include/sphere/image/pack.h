@@ -81,11 +81,13 @@ struct UnsignedPackage {
 [[nodiscard]] Result<std::vector<std::byte>> sign_again(std::span<const std::byte> package,
                                                         const crypto::Signer& signer);
 
-// Writes the files of a package below `directory`, which is made and must be empty or absent, and
-// gives their paths. Files get mode 0644 or 0755, directories 0755. The directory appears complete
-// or not at all: it is written beside its place, synced, and moved there. Nothing is written
-// outside of it whatever the package holds (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS:
-// Linux 5.6). Errors: exists, and those of system_error().
+// Writes the files of an application below `directory`, which is made and must be empty or absent,
+// and gives their paths. Files get mode 0644 or 0755, directories 0755. The directory appears
+// complete or not at all: it is written beside its place, synced, and moved there. Nothing is
+// written outside of it whatever the package holds (openat2 with RESOLVE_BENEATH and
+// RESOLVE_NO_SYMLINKS: Linux 5.6). CRC and padding are not looked at (see check_body()). Errors:
+// exists, unsupported for another kind of package, io when the source changed meanwhile, and those
+// of system_error().
 struct Package;
 [[nodiscard]] Result<std::vector<std::string>> unpack(const Package& package,
                                                       const std::filesystem::path& directory);

@@ -15,7 +15,21 @@
 
 namespace sphere::image {
 
-enum class Role : std::uint8_t { production, development };
+// What a key may sign.
+enum class Role : std::uint8_t {
+  production,   // Applications, for the fleet.
+  development,  // Applications, while they are developed.
+  capability,
+  board_configuration,
+  os,           // Images of the device's own software: every type that no other role has.
+  trust_store,  // Image type 19.
+};
+
+// "production", "development", "capability", "board-configuration", "os", "trust-store".
+[[nodiscard]] std::string_view role_name(Role role);
+
+// Whether keys of `role` may sign images of `image_type` (see metadata.h).
+[[nodiscard]] bool may_sign(Role role, std::uint16_t image_type);
 
 struct TrustEntry {
   crypto::PublicKey key;
@@ -55,10 +69,15 @@ class Verified {
   TrustEntry signer_;
 };
 
-// Checks the signature of an application package against the keys of `trust`. All checks of
-// parse_package() have been made. Still to be checked by the caller: the manifest against the
-// board, rollback, space. Errors: unverified (package.untrusted; the message tells whether the
-// signature is damaged, or no key of the store made it).
+// Checks a package against the keys of `trust`, reading its file once: the signature, by a key
+// whose role may sign its image type, and all that check_body() checks. What was parsed by
+// open_package() is what is verified; the rest of the source must not change afterwards. Still to
+// be checked by the caller: the kind and image type, the manifest against the board, rollback,
+// space.
+//
+// Errors: unverified (package.untrusted; the message tells whether the signature is damaged, no key
+// of the store made it, or one made it that is for another use), corrupt, unsupported for kinds
+// that cannot be verified here, io when the source changed meanwhile, those of the source.
 [[nodiscard]] Result<Verified<Package>> verify(Package package, const TrustStore& trust);
 
 }  // namespace sphere::image

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "libsdk/src/image/asxipfs_check.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "libsdk/src/image/asxipfs_layout.h"
+#include "libsdk/src/image/failure.h"
+#include "sphere/core/result.h"
+#include "sphere/image/asxipfs.h"
+#include "sphere/image/block_io.h"
+
+namespace sphere::image {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+bool is_zero(Bytes bytes) {
+  static constexpr std::array<std::byte, kPageSize> kZeros = {};
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kZeros.size()));
+    if (std::memcmp(part.data(), kZeros.data(), part.size()) != 0) {
+      return false;
+    }
+    bytes = bytes.subspan(part.size());
+  }
+  return true;
+}
+
+std::vector<const FileEntry*> by_offset(const FileSystem& files) {
+  std::vector<const FileEntry*> sorted;
+  for (const auto& file : files.files) {
+    if (file.size != 0) {
+      sorted.push_back(&file);
+    }
+  }
+  std::ranges::sort(sorted, {}, &FileEntry::offset);
+  return sorted;
+}
+
+}  // namespace
+
+Result<void> require_zero(Bytes bytes, std::uint64_t offset, std::string_view what) {
+  if (is_zero(bytes)) {
+    return {};
+  }
+  const auto* const first =
+      std::ranges::find_if(bytes, [](std::byte byte) { return byte != std::byte{0}; }).base();
+  return corrupt("body", static_cast<std::size_t>(offset) + (first - bytes.data()), what,
+                 fmt::format("{:#04x}", std::to_integer<unsigned>(*first)));
+}
+
+AsxipfsCheck::AsxipfsCheck(const FileSystem& files)
+    : at_{files.directory_area->size()}, expected_crc_{files.crc} {
+  constexpr std::array<std::byte, 4> kNoCrc = {};
+  const std::span area{*files.directory_area};
+  crc_.update(area.first(kCrcOffset)).update(kNoCrc).update(area.subspan(kCrcOffset + 4));
+  // Files lie behind the directory area, do not overlap, and begin on pages: between two of them
+  // there is the padding of the first, then pages of nobody.
+  std::uint64_t end = at_;
+  const auto add = [this](std::uint64_t begin, std::uint64_t gap_end, bool is_padding) {
+    if (begin < gap_end) {
+      gaps_.push_back({.begin = begin, .end = gap_end, .is_padding = is_padding});
+    }
+  };
+  for (const auto* file : by_offset(files)) {
+    add(end, file->offset, false);
+    const auto data_end = file->offset + file->size;
+    end = round_up(static_cast<std::size_t>(data_end), kPageSize);
+    add(data_end, end, true);
+  }
+  add(end, files.body_size, false);
+}
+
+Result<void> AsxipfsCheck::update(Bytes bytes) {
+  crc_.update(bytes);
+  const auto end = at_ + bytes.size();
+  while (next_gap_ < gaps_.size() && gaps_[next_gap_].begin < end) {
+    const auto& gap = gaps_[next_gap_];
+    const auto from = std::max(gap.begin, at_);
+    const auto to = std::min(gap.end, end);
+    SPHERE_TRY(require_zero(bytes.subspan(from - at_, to - from), from,
+                            gap.is_padding ? "the padding of a file is not zero" : kUnowned));
+    if (gap.end > end) {
+      break;  // It goes on in the next bytes.
+    }
+    ++next_gap_;
+  }
+  at_ = end;
+  return {};
+}
+
+Result<void> AsxipfsCheck::finish() const {
+  if (crc_.value() != expected_crc_) {
+    return corrupt(
+        "superblock", kCrcOffset,
+        fmt::format("CRC {:08x} is not that of the body, {:08x}", expected_crc_, crc_.value()),
+        fmt::format("{:08x}", expected_crc_));
+  }
+  return {};
+}
+
+Result<void> check_asxipfs(const FileSystem& files) {
+  AsxipfsCheck check{files};
+  SPHERE_TRY(stream_bytes(*files.body, files.directory_area->size(), files.body_size,
+                          [&check](Bytes bytes) { return check.update(bytes); }));
+  return check.finish();
+}
+
+Result<FileContent> read_file_content(const FileSystem& files, const FileEntry& file) {
+  if (const auto memory = files.body->in_memory(); !memory.empty() || file.size == 0) {
+    return FileContent{memory.subspan(file.size == 0 ? 0 : file.offset, file.size)};
+  }
+  std::vector<std::byte> copy(file.size);
+  SPHERE_TRY(files.body->read(file.offset, copy));
+  return FileContent{std::move(copy)};
+}
+
+Result<void> stream_file_content(const FileSystem& files, const FileEntry& file,
+                                 const UseBytes& use) {
+  return stream_bytes(*files.body, file.offset, file.offset + file.size, use);
+}
+
+}  // namespace sphere::image

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "sphere/core/result.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/trust.h"
+
+namespace sphere::image {
+
+// The entry whose key signed `digest` with the signature of `metadata`, and whose role may sign its
+// image type. Errors: unverified, as verify().
+[[nodiscard]] Result<TrustEntry> find_signer(const crypto::Sha256Digest& digest,
+                                             const Metadata& metadata, const TrustStore& trust);
+
+}  // namespace sphere::image
