@@ -23,6 +23,9 @@ target_link_libraries(
     ${SPHERE_LZMA_ARCHIVE}
     $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,${SPHERE_ZSTD_ARCHIVE},${SPHERE_ZSTD_SHARED}>
     Threads::Threads)
+find_package(PkgConfig REQUIRED) # pkg-config
+pkg_check_modules(lwip REQUIRED IMPORTED_TARGET lwip) # liblwip-dev
+pkg_check_modules(libusb REQUIRED IMPORTED_TARGET libusb-1.0) # libusb-1.0-0-dev
 if(SPHERE_TESTS)
   find_package(Catch2 2.13 REQUIRED) # catch2
 endif()
