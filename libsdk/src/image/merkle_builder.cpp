@@ -22,22 +22,43 @@ namespace {
 // body. The threads meet once a wave.
 constexpr std::size_t kGroupsPerWave = 1024;
 
+// Hashes what it reads from a body.
+class BodyLeaves final : public LeafSource {
+ public:
+  BodyLeaves(const MerkleBuild& build, const BlockSource& body)
+      : build_{&build}, body_{&body}, buffers_(build.pool.size()) {}
+
+  Result<void> fill(std::uint64_t first, std::span<MerkleHash> leaves,
+                    std::size_t worker) override {
+    auto& buffer = buffers_[worker];
+    buffer.resize(kRunBlocks * kMerkleBlockSize);
+    const auto wanted = std::span{buffer}.first(leaves.size() * kMerkleBlockSize);
+    SPHERE_TRY_ASSIGN(const auto blocks, body_->read(first * kMerkleBlockSize, wanted));
+    build_->engine.hash_leaves(build_->salt, blocks, leaves);
+    return {};
+  }
+
+ private:
+  const MerkleBuild* build_;
+  const BlockSource* body_;
+  std::vector<std::vector<std::byte>> buffers_;  // One a worker.
+};
+
 // A group is the data of one leaves block: 128 blocks, 512 KiB, the job of one thread.
 class GroupHasher {
  public:
-  GroupHasher(const MerkleBuild& build, const BlockSource& body)
-      : build_{&build}, body_{&body}, buffers_(build.pool.size()) {}
+  GroupHasher(const MerkleBuild& build, LeafSource& leaves) : build_{&build}, leaves_{&leaves} {}
 
-  // Hashes a group's blocks, writes its leaves block, and returns the hash of that; for the only
-  // block of a body its leaf.
-  Result<MerkleHash> hash(std::uint64_t group, std::size_t worker) {
+  // Fills a group's leaves, writes their block, and returns the hash of that; for the only block of
+  // a body its leaf.
+  [[nodiscard]] Result<MerkleHash> hash(std::uint64_t group, std::size_t worker) const {
     std::array<MerkleHash, kHashesPerBlock> leaves = {};
     const std::uint64_t first = group * kHashesPerBlock;
     const auto count = static_cast<std::size_t>(
         std::min<std::uint64_t>(kHashesPerBlock, build_->shape.data_blocks() - first));
     for (std::size_t done = 0; done < count; done += kRunBlocks) {
       const auto run = std::span{leaves}.subspan(done, std::min(kRunBlocks, count - done));
-      SPHERE_TRY(hash_run(first + done, run, buffers_[worker]));
+      SPHERE_TRY(leaves_->fill(first + done, run, worker));
     }
     if (build_->shape.data_blocks() == 1) {
       return leaves[0];
@@ -50,22 +71,12 @@ class GroupHasher {
   }
 
  private:
-  Result<void> hash_run(std::uint64_t first, std::span<MerkleHash> leaves,
-                        std::vector<std::byte>& buffer) const {
-    buffer.resize(kRunBlocks * kMerkleBlockSize);
-    const auto wanted = std::span{buffer}.first(leaves.size() * kMerkleBlockSize);
-    SPHERE_TRY_ASSIGN(const auto blocks, body_->read(first * kMerkleBlockSize, wanted));
-    build_->engine.hash_leaves(build_->salt, blocks, leaves);
-    return {};
-  }
-
   const MerkleBuild* build_;
-  const BlockSource* body_;
-  std::vector<std::vector<std::byte>> buffers_;  // One a worker.
+  LeafSource* leaves_;
 };
 
 // Hashes groups `first` to first + hashes.size() - 1.
-Result<void> hash_wave(const MerkleBuild& build, GroupHasher& hasher, std::uint64_t first,
+Result<void> hash_wave(const MerkleBuild& build, const GroupHasher& hasher, std::uint64_t first,
                        std::span<MerkleHash> hashes) {
   const std::size_t skipped = build.first_run_last ? 1 : 0;
   const auto job = [&](std::size_t index, std::size_t worker) -> Result<void> {
@@ -99,10 +110,15 @@ Result<void> add_all(MerkleLevels& levels, std::size_t level, std::span<const Me
 }  // namespace
 
 Result<MerkleHash> build_merkle_tree(const MerkleBuild& build, const BlockSource& body) {
+  BodyLeaves leaves{build, body};
+  return build_merkle_tree(build, leaves);
+}
+
+Result<MerkleHash> build_merkle_tree(const MerkleBuild& build, LeafSource& leaves) {
   const std::uint64_t data_blocks = build.shape.data_blocks();
   const std::uint64_t groups = (data_blocks + kHashesPerBlock - 1) / kHashesPerBlock;
   SPHERE_TRY(check_wave(build, groups));
-  GroupHasher hasher{build, body};
+  GroupHasher hasher{build, leaves};
   MerkleLevels levels{build.engine, build.salt, build.sink};
   const std::size_t level = data_blocks == 1 ? 0 : 1;
   std::vector<MerkleHash> hashes;

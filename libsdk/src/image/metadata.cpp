@@ -16,10 +16,10 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/owned_section.h"
 #include "libsdk/src/image/sections.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
-#include "sphere/core/text.h"
 #include "sphere/core/writer.h"
 
 namespace sphere::image {
@@ -34,13 +34,10 @@ constexpr std::size_t kLargestBlockV1 = 65'536;
 constexpr std::size_t kLargestBlock = 131'072;  // Of package v2.
 constexpr std::uint32_t kMaxSections = 64;
 constexpr std::size_t kSectionHead = 4;  // Id and length.
-constexpr std::size_t kNameSize = 32;    // In DB, the NUL included.
 
 constexpr std::array<char, 2> kIdId = {'I', 'D'};
 constexpr std::array<char, 2> kSgId = {'S', 'G'};
 constexpr std::array<char, 2> kDbId = {'D', 'B'};
-constexpr std::array<char, 2> kTpId = {'T', 'P'};
-constexpr std::array<char, 2> kNdId = {'N', 'D'};
 
 struct Block {
   Bytes bytes;  // "4X4M" through the length word.
@@ -200,34 +197,7 @@ std::vector<std::byte> write_metadata(const Identity& identity, const SignatureI
                                       const DebugInfo& debug,
                                       std::optional<std::uint32_t> temporary,
                                       const std::optional<std::vector<AbiDependency>>& depends) {
-  Writer id;
-  id.little_endian(identity.image_type)
-      .little_endian(std::uint16_t{0})
-      .bytes(identity.component_id.stored())
-      .bytes(identity.image_id.stored());
-  Writer signature;
-  signature.bytes(signature_info.thumbprint).little_endian(signature_info.signing_type);
-  const auto name =
-      cut_utf8(std::string_view{debug.name}.substr(0, debug.name.find('\0')), kNameSize - 1);
-  Writer debug_section;
-  debug_section.little_endian(debug.build_time).text(name).zeros(kNameSize - name.size());
-  std::vector<Section> sections = {{.id = kIdId, .payload = id.data()},
-                                   {.id = kSgId, .payload = signature.data()},
-                                   {.id = kDbId, .payload = debug_section.data()}};
-  Writer temporary_section;
-  if (temporary) {
-    temporary_section.little_endian(*temporary);
-    sections.push_back({.id = kTpId, .payload = temporary_section.data()});
-  }
-  Writer depends_section;
-  if (depends) {
-    depends_section.little_endian(static_cast<std::uint32_t>(depends->size()));
-    for (const auto& entry : *depends) {
-      depends_section.little_endian(entry.version).little_endian(entry.identity_type);
-    }
-    sections.push_back({.id = kNdId, .payload = depends_section.data()});
-  }
-  return write_sections(sections);
+  return write_sections(common_sections(identity, signature_info, debug, temporary, depends));
 }
 
 }  // namespace sphere::image

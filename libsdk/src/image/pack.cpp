@@ -16,6 +16,7 @@
 #include <tl/expected.hpp>
 
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/owned_section.h"
 #include "libsdk/src/image/pack_sources.h"
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"
@@ -58,12 +59,7 @@ Guid derived_id(const Guid& component_id, std::uint64_t build_time,
       .bytes(component_id.stored())
       .little_endian(build_time)
       .bytes(body);
-  const auto digest = crypto::sha256(input.data());
-  std::array<std::byte, Guid::kSize> bytes = {};
-  std::ranges::copy(std::span{digest}.first<Guid::kSize>(), bytes.begin());
-  bytes[7] = (bytes[7] & std::byte{0x0F}) | std::byte{0x80};  // Version 8 of RFC 9562,
-  bytes[8] = (bytes[8] & std::byte{0x3F}) | std::byte{0x80};  // its variant.
-  return Guid::from_stored(bytes);
+  return guid_of_digest(crypto::sha256(input.data()));
 }
 
 // Needs the digest of the body only for a derived id.

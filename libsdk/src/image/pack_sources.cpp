@@ -75,6 +75,7 @@ Result<void> PackSources::plan_files(const PackRequest& request) {
   }
   SPHERE_TRY(mark_executables(request.executables, planned));
   SPHERE_TRY_ASSIGN(plan_, plan_asxipfs(planned));
+  planned_ = std::move(planned);
   return {};
 }
 

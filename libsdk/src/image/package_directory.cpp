@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <map>
@@ -19,6 +20,8 @@
 #include <tl/expected.hpp>
 
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/file_stamp.h"
+#include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/image/asxipfs.h"
@@ -127,9 +130,11 @@ class DirectoryReader {
     if (total_ > kMaxBodyBytes) {
       return too_large(fmt::format("the files have more than {} bytes", kMaxBodyBytes));
     }
-    files_.emplace(
-        std::move(name),
-        ListedFile{.path = path, .size = size, .inode = status.st_ino, .changed = status.st_mtim});
+    files_.emplace(std::move(name), ListedFile{.path = path,
+                                               .size = size,
+                                               .inode = status.st_ino,
+                                               .changed = status.st_mtim,
+                                               .stamp = stamp_of(status)});
     return {};
   }
 
@@ -153,6 +158,32 @@ Result<std::map<std::string, ListedFile>> list_package_directory(const fs::path&
   DirectoryReader reader{root};
   SPHERE_TRY(reader.read(directory, {}, 0));
   return std::move(reader).take();
+}
+
+Result<void> read_listed(const ListedFile& file, std::uint64_t offset,
+                         std::span<std::byte> buffer) {
+  const Descriptor descriptor{::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!descriptor) {
+    return tl::make_unexpected(system_error("open", file.path, errno));
+  }
+  while (!buffer.empty()) {
+    const ssize_t count =
+        ::pread(descriptor.get(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    if (count == 0) {
+      return was_changed(file.path);
+    }
+    if (count < 0 && errno != EINTR) {
+      return tl::make_unexpected(system_error("read", file.path, errno));
+    }
+    const auto done = count > 0 ? static_cast<std::size_t>(count) : 0;
+    buffer = buffer.subspan(done);
+    offset += done;
+  }
+  struct stat status = {};
+  if (::fstat(descriptor.get(), &status) != 0) {
+    return tl::make_unexpected(system_error("read", file.path, errno));
+  }
+  return stamp_of(status) == file.stamp ? Result<void>{} : was_changed(file.path);
 }
 
 Result<ListedFileReader> ListedFileReader::open(const ListedFile& file) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <sys/types.h>
 
+#include "libsdk/src/image/file_stamp.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
 
@@ -21,12 +22,18 @@ struct ListedFile {
   std::size_t size = 0;
   ino_t inode = 0;
   timespec changed = {};
+  FileStamp stamp = {};
 };
 
 // Lists the files below `directory`, but an app_manifest.json in it, by their paths in a package.
 // Nothing is read. Errors: as pack_application().
 [[nodiscard]] Result<std::map<std::string, ListedFile>> list_package_directory(
     const std::filesystem::path& directory);
+
+// Reads `buffer.size()` bytes of a listed file at `offset`. Errors: as system_error(); io when the
+// file is another one now.
+[[nodiscard]] Result<void> read_listed(const ListedFile& file, std::uint64_t offset,
+                                       std::span<std::byte> buffer);
 
 // A listed file, open for reading front to back. That it is still what was listed is checked when
 // it is opened and at its end, so that no package holds two states of a file.

@@ -1,11 +1,47 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/image/golden_v2.h"
 
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 #include "sphere/core/encoding.h"
+#include "sphere/core/file.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
+#include "sphere/crypto/block_hash.h"
+#include "sphere/image/executable_check.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/pack_v2.h"
 
 namespace sphere::test {
+namespace {
+
+crypto::HashEngine make_engine() {
+  auto engine = crypto::HashEngine::create();
+  REQUIRE(engine);
+  return *std::move(engine);
+}
+
+template <typename Pack>
+Result<Bytes> pack_to_memory(Pack pack) {
+  const auto scratch = TemporaryDirectory::create();
+  REQUIRE(scratch);
+  const auto path = scratch->path() / "package";
+  {
+    auto file = AtomicFile::create(path, {.sync = false});
+    REQUIRE(file);
+    SPHERE_TRY(pack(image::PackOutput{.descriptor = file->descriptor(), .name = path}));
+    REQUIRE(file->commit());
+  }
+  return read_file(path, std::size_t{64} << 20U);
+}
+
+}  // namespace
 
 Bytes golden_v2_metadata() {
   const auto bytes = from_hex(
@@ -26,6 +62,49 @@ Bytes golden_v2_metadata() {
       "6c3d676f6c64656e2f310afd010000");
   REQUIRE(bytes);
   return *bytes;
+}
+
+TestTools::TestTools(std::size_t threads) : engine_{make_engine()}, pool_{threads} {}
+
+image::ImageInfo golden_info() {
+  return {
+      .component_id = *Guid::parse(kGoldenComponent),
+      .build_time = kGoldenTime,
+      .name = "golden",
+      .depends = std::vector<image::AbiDependency>{{.version = 12, .identity_type = 3}},
+      .security = image::SecurityVersion{.image = 7},
+      .hardware = image::TargetHardware{.machine = image::kMachineArm, .boards = {"mt3620-rdb"}},
+      .provenance = {{.key = "source", .value = "https://example.com/golden.git"},
+                     {.key = "tool", .value = "golden/1"}}};
+}
+
+image::ApplicationV2 golden_application(const std::filesystem::path& directory) {
+  return {.directory = directory,
+          .manifest_text = std::string{kGoldenManifest},
+          .executables = {"/bin/app"},
+          .info = golden_info()};
+}
+
+Result<Bytes> pack_v2(const image::ApplicationV2& application, const image::Tools& tools) {
+  return pack_to_memory([&](const image::PackOutput& output) {
+    return image::pack_application_v2(application, GoldenSigner{}, tools, output);
+  });
+}
+
+Result<Bytes> pack_v2(const image::RawImage& image, const image::Tools& tools) {
+  return pack_to_memory([&](const image::PackOutput& output) {
+    return image::pack_raw_image(image, GoldenSigner{}, tools, output);
+  });
+}
+
+Bytes golden_package_v2() {
+  const auto directory = TemporaryDirectory::create();
+  REQUIRE(directory);
+  write_golden_files(directory->path());
+  TestTools tools;
+  auto package = pack_v2(golden_application(directory->path()), tools.get());
+  REQUIRE(package);
+  return *std::move(package);
 }
 
 }  // namespace sphere::test

@@ -139,6 +139,25 @@ struct MerkleBuild {
 [[nodiscard]] Result<MerkleHash> build_merkle_tree(const MerkleBuild& build,
                                                    const BlockSource& body);
 
+// Where the leaves of a body come from when they are not all hashed from one BlockSource: a packer
+// that writes, compresses or knows part of them already. Several threads call at once, for
+// different blocks, each with its own `worker` below the size of the pool; runs are begun in rising
+// order but for what MerkleBuild::first_run_last says.
+class LeafSource {
+ public:
+  LeafSource() = default;
+  LeafSource(const LeafSource&) = delete;
+  LeafSource& operator=(const LeafSource&) = delete;
+  LeafSource(LeafSource&&) = delete;
+  LeafSource& operator=(LeafSource&&) = delete;
+  virtual ~LeafSource() = default;
+  // Fills the leaves of the data blocks from `first` on, 1 to 64 of them; `first` is a multiple of
+  // 64.
+  [[nodiscard]] virtual Result<void> fill(std::uint64_t first, std::span<MerkleHash> leaves,
+                                          std::size_t worker) = 0;
+};
+[[nodiscard]] Result<MerkleHash> build_merkle_tree(const MerkleBuild& build, LeafSource& leaves);
+
 // The same for a body that comes as a stream of unknown length: one open hash block for each level.
 // update() any number of times, then finish() once; anything else is a bug.
 class MerkleStream {
