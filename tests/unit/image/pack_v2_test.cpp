@@ -22,6 +22,7 @@
 #include "sphere/crypto/digest.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/block_io.h"
+#include "sphere/image/compression.h"
 #include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package_v2.h"
@@ -191,7 +192,9 @@ TEST_CASE("packing v2 gives the same bytes whatever the number of threads", "[im
     REQUIRE(parsed);
     std::map<std::string, std::string> lines;
     for (const auto& file : parsed->files) {
-      lines[file.path] = hex_digest(file.content) + " 0644 /" + file.path + "\n";
+      lines[file.path] =
+          hex_digest(body.subspan(static_cast<std::size_t>(file.offset), file.size)) + " 0644 /" +
+          file.path + "\n";
     }
     for (const auto& [path, line] : lines) {
       text += line;
@@ -329,4 +332,86 @@ TEST_CASE("the border of low s is half the order", "[image]") {
       image::has_low_s(with_s("7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8")));
   CHECK_FALSE(
       image::has_low_s(with_s("7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a9")));
+}
+
+TEST_CASE("a compressed package has the tree, image id and body of the expanded one", "[image]") {
+  const auto directory = TemporaryDirectory::create();
+  REQUIRE(directory);
+  write_random_tree(directory->path(), 11, 20);
+  const std::string text(3'000'000, 'x');
+  REQUIRE(sphere::write_file(directory->path() / "text", text, {.sync = false}));
+  auto application = random_application(directory->path());
+  TestTools one{1};
+  TestTools two{2};
+  const auto expanded = pack_v2(application, one.get());
+  REQUIRE(expanded);
+  application.info.compress = true;
+
+  const auto compressed = pack_v2(application, two.get());
+
+  REQUIRE(compressed);
+  CHECK(compressed->size() + 2'900'000 < expanded->size());
+  const auto a = image::read_metadata(*expanded);
+  const auto b = image::read_metadata(*compressed);
+  REQUIRE((a && b));
+  CHECK(a->identity.image_id == b->identity.image_id);
+  CHECK(a->v2.tree->root == b->v2.tree->root);
+  const auto layout = layout_of(*compressed);
+  CHECK_FALSE(layout.expanded);
+  CHECK(
+      std::ranges::equal(std::span{*expanded}.subspan(
+                             static_cast<std::size_t>(layout_of(*expanded).body_area) + 4096,
+                             static_cast<std::size_t>(layout.tree.shape.hash_area_size()) - 4096),
+                         std::span{*compressed}.subspan(
+                             static_cast<std::size_t>(layout.body_area) + 4096,
+                             static_cast<std::size_t>(layout.tree.shape.hash_area_size()) - 4096)));
+
+  SECTION("its chunks decode to the body") {
+    sphere::image::ZstdDecoder decoder;
+    std::size_t at = 0;
+    std::size_t offset = 0;
+    for (const auto& chunk : b->v2.chunks->chunks) {
+      const auto stored = std::span{*compressed}.subspan(at, chunk.stored_length);
+      CHECK(sphere::crypto::sha256(stored) == chunk.digest);
+      Bytes body(std::min<std::size_t>(262'144, layout_of(*expanded).body_area - offset));
+      if (chunk.compressed) {
+        REQUIRE(decoder.decode(stored, body));
+      } else {
+        std::ranges::copy(stored, body.begin());
+      }
+      CHECK(std::ranges::equal(body, std::span{*expanded}.subspan(offset, body.size())));
+      at += stored.size();
+      offset += body.size();
+    }
+    CHECK(std::ranges::all_of(std::span{*compressed}.subspan(at, layout.body_area - at),
+                              [](std::byte byte) { return byte == std::byte{0}; }));
+  }
+  SECTION("one thread and two give the same bytes") {
+    const auto again = pack_v2(application, one.get());
+    REQUIRE(again);
+    CHECK(unsigned_part(*again) == unsigned_part(*compressed));
+  }
+}
+
+TEST_CASE("what compression does not make smaller is stored as it is", "[image]") {
+  TestTools tools;
+  std::mt19937 random{9};
+  auto bytes = random_bytes(random, 1'200'000);
+  const bool partly = GENERATE(false, true);
+  if (partly) {
+    // Saves less than a page in the chunk in the middle.
+    std::ranges::fill(std::span{bytes}.subspan(300'000, 2000), std::byte{0});
+  }
+  bytes.resize(1'200'128);  // A multiple of 4096 that ends with the last zeros.
+  const image::MemoryBlocks source{bytes};
+  auto info = sphere::test::golden_info();
+  info.compress = true;
+
+  const auto package =
+      pack_v2({.source = &source, .size = bytes.size(), .info = info}, tools.get());
+
+  REQUIRE(package);
+  CHECK(layout_of(*package).expanded);
+  CHECK_FALSE(image::read_metadata(*package)->v2.chunks);
+  CHECK(std::ranges::equal(std::span{*package}.first(bytes.size()), bytes));
 }

@@ -37,6 +37,9 @@ struct ImageInfo {
   // Lines beside "epoch", and "inputs" of an application, which the packer adds.
   Provenance provenance = {};
   std::optional<SbomReference> sbom = {};
+  // Store the body in chunks that are compressed, unless that makes it no smaller or it is larger
+  // than a table of chunks can say (454 MiB).
+  bool compress = false;
 };
 
 // What packing and verifying take. The pointees must outlive the call.
@@ -55,6 +58,7 @@ struct PackedV2 {
   Guid image_id;
   MerkleHash root = {};
   std::uint64_t bytes = 0;  // Of the file.
+  bool compressed = false;
   std::uint64_t blocks = 0;
   std::uint64_t hashed_blocks = 0;  // Of these; the others were known.
 };
