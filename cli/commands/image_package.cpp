@@ -114,6 +114,7 @@ constexpr std::array kPackOptions = {
 };
 
 constexpr std::array kShowOptions = {kPackage};
+constexpr std::array kCheckOptions = {kPackage};
 constexpr std::array kVerifyOptions = {
     kPackage,
     OptionSpec{.name = "trust",
@@ -142,6 +143,10 @@ constexpr std::array kSignOptions = {
 constexpr std::array kFile = {
     PositionalSpec{.name = "FILE", .help = "The image package", .required = false}};
 
+constexpr std::array kTwoFiles = {
+    PositionalSpec{.name = "A", .help = "An image package"},
+    PositionalSpec{.name = "B", .help = "The one to compare it with"}};
+
 constexpr std::array<std::string_view, 2> kPackExamples = {
     "sphere image-package pack-application --package-directory out/app --application-manifest "
     "app_manifest.json --output-file app.imagepackage",
@@ -155,6 +160,11 @@ constexpr std::array<std::string_view, 2> kVerifyExamples = {
     "sphere image-package verify app.imagepackage --trust keys/release.pem"};
 constexpr std::array<std::string_view, 1> kUnpackExamples = {
     "sphere image-package unpack app.imagepackage --output-directory app"};
+constexpr std::array<std::string_view, 2> kDiffExamples = {
+    "sphere image-package diff first.imagepackage second.imagepackage",
+    "sphere image-package diff first.imagepackage second.imagepackage --output json"};
+constexpr std::array<std::string_view, 1> kCheckExamples = {
+    "sphere image-package check app.imagepackage"};
 constexpr std::array<std::string_view, 1> kSignExamples = {
     "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage"};
 
@@ -182,6 +192,17 @@ constexpr std::array kCommands = {
                 .positionals = kFile,
                 .examples = kUnpackExamples,
                 .run = run_unpack_package},
+    CommandSpec{.path = "image-package diff",
+                .summary = "Show in what two image packages differ; exit status 1 if they do",
+                .positionals = kTwoFiles,
+                .examples = kDiffExamples,
+                .run = run_diff_packages},
+    CommandSpec{.path = "image-package check",
+                .summary = "Look for mistakes in an image package; exit status 1 for an error",
+                .options = kCheckOptions,
+                .positionals = kFile,
+                .examples = kCheckExamples,
+                .run = run_check_package},
     CommandSpec{.path = "image-package sign",
                 .summary = "Sign an image package with another key",
                 .options = kSignOptions,

@@ -19,6 +19,8 @@ namespace sphere::cli {
 [[nodiscard]] Result<Output> run_show_package(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_verify_package(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_unpack_package(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_diff_packages(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_check_package(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_sign_package(Context& context, const Arguments& arguments);
 
 // The file that the option --image-package or the first word names. Errors: usage.missing-option,

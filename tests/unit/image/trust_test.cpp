@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -127,4 +129,54 @@ TEST_CASE("the public test key has the published id and is in no store by itself
   CHECK(sphere::to_hex(sphere::image::public_test_thumbprint()) ==
         "a8d5cc6958f48710140d7a26160fc1cfc31f5df0");
   CHECK(TrustStore{}.entries().empty());
+}
+
+TEST_CASE("a key signs only what its role is for", "[image]") {
+  using sphere::image::may_sign;
+  using sphere::image::Role;
+  struct Case {
+    std::uint16_t type;
+    std::vector<Role> roles;
+  };
+  const auto test = GENERATE(values<Case>({{10, {Role::production, Role::development}},
+                                           {13, {Role::capability}},
+                                           {21, {Role::board_configuration}},
+                                           {19, {Role::trust_store}},
+                                           {8, {Role::os}},
+                                           {99, {Role::os}}}));
+  for (const auto role : {Role::production, Role::development, Role::capability,
+                          Role::board_configuration, Role::os, Role::trust_store}) {
+    CHECK(may_sign(role, test.type) == (std::ranges::find(test.roles, role) != test.roles.end()));
+  }
+}
+
+TEST_CASE("a good signature by a key for another use is refused and says so", "[image]") {
+  const auto bytes = sphere::test::golden_package();
+  const auto package = parse_package(bytes);
+  REQUIRE(package);
+  const auto signer = sphere::test::GoldenSigner{};
+  const auto role =
+      GENERATE(sphere::image::Role::capability, sphere::image::Role::os,
+               sphere::image::Role::board_configuration, sphere::image::Role::trust_store);
+  TrustStore trust;
+  trust.add({.key = signer.public_key(),
+             .thumbprints = {signer.thumbprint()},
+             .role = role,
+             .label = "golden"});
+
+  const auto refused = verify(*package, trust);
+
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == Errc::unverified);
+  CHECK(refused.error().hint().reason == "package.untrusted");
+  CHECK_THAT(refused.error().message(),
+             Catch::Contains("for another use: golden: " + std::string{role_name(role)} +
+                             " keys do not sign: application"));
+
+  // The same key with a fitting role beside it is enough.
+  trust.add(
+      {.key = signer.public_key(), .thumbprints = {}, .role = sphere::image::Role::production});
+  const auto verified = verify(*package, trust);
+  REQUIRE(verified);
+  CHECK(verified->signer().role == sphere::image::Role::production);
 }
