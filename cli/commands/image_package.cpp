@@ -113,7 +113,15 @@ constexpr std::array kPackOptions = {
     kNoSync,
 };
 
-constexpr std::array kShowOptions = {kPackage};
+constexpr std::array kShowOptions = {
+    kPackage,
+    OptionSpec{.name = "tree",
+               .kind = OptionKind::flag,
+               .help = "Show the files below their directories, with the bytes of each directory"},
+    OptionSpec{.name = "check-body",
+               .kind = OptionKind::flag,
+               .help = "Say in a line of its own what was checked of the body"},
+};
 constexpr std::array kCheckOptions = {kPackage};
 constexpr std::array kVerifyOptions = {
     kPackage,
@@ -153,8 +161,9 @@ constexpr std::array<std::string_view, 2> kPackExamples = {
     "sphere image-package pack-application --package-directory out/app --output-file "
     "app.imagepackage --hardware-definitions hardware/mt3620_rdb --target-definition-filename "
     "sample_appliance.json"};
-constexpr std::array<std::string_view, 1> kShowExamples = {
-    "sphere image-package show app.imagepackage"};
+constexpr std::array<std::string_view, 2> kShowExamples = {
+    "sphere image-package show app.imagepackage",
+    "sphere image-package show app.imagepackage --tree"};
 constexpr std::array<std::string_view, 2> kVerifyExamples = {
     "sphere image-package verify app.imagepackage",
     "sphere image-package verify app.imagepackage --trust keys/release.pem"};

@@ -16,6 +16,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/image_package_tree.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
@@ -47,6 +48,8 @@ struct Findings {
   json::Value files = {};                      // For JSON.
   std::string problem = {};                    // Why its content could not be read.
   bool is_damaged = false;                     // And whether that is the file's fault.
+  bool wants_tree = false;                     // --tree
+  bool wants_body = false;                     // --check-body
 };
 
 // "Label             value": the value begins in column 19.
@@ -135,11 +138,24 @@ std::string manifest_text(const std::optional<json::Value>& manifest) {
 std::string file_lines(const Findings& findings) {
   const auto& package = *findings.package;
   std::string text = line("Files", fmt::format("({} inodes, CRC good)", package.files.inode_count));
+  if (findings.wants_tree) {
+    return text + tree_lines(package.files) + line("Manifest", manifest_text(findings.manifest));
+  }
   for (const auto& file : package.files.files) {
     text += fmt::format("  {}{:>11}  /{}\n", file.executable ? "0755" : "0644", file.size,
                         escape_control(file.path));
   }
   return text + line("Manifest", manifest_text(findings.manifest));
+}
+
+// What --check-body says. Everything has been checked by then.
+std::string body_text(const Findings& findings) {
+  const auto size = with_thousands(findings.metadata->body_size);
+  if (findings.package) {
+    return fmt::format("{} bytes, CRC and padding good", size);
+  }
+  return findings.is_damaged ? fmt::format("{} bytes, damaged", size)
+                             : fmt::format("{} bytes, of another kind than an application's", size);
 }
 
 std::string to_text(const Findings& findings) {
@@ -149,6 +165,9 @@ std::string to_text(const Findings& findings) {
   text += line("Format", format_text(*findings.metadata));
   text += line("SHA-256", to_hex(findings.digest));
   text += section_lines(findings);
+  if (findings.wants_body) {
+    text += line("Body", body_text(findings));
+  }
   if (findings.package) {
     text += file_lines(findings);
   }
@@ -222,6 +241,9 @@ json::Value to_value(const Findings& findings) {
       .set("sections", section_values(metadata))
       .set("signature", signature_value(findings));
   value.set("files", findings.files).set("manifest", findings.manifest.value_or(json::Value{}));
+  if (findings.wants_tree && findings.package) {
+    value.set("directories", directory_values(findings.package->files));
+  }
   value.set("problem", findings.problem.empty() ? json::Value{} : json::Value{findings.problem});
   return value;
 }
@@ -307,7 +329,9 @@ Result<Output> run_show_package(Context& context, const Arguments& arguments) {
     return tl::make_unexpected(about_file(container.error(), path));
   }
   const auto keys = known_keys(context);
-  SPHERE_TRY_ASSIGN(const auto findings, look_at(path, *container, keys));
+  SPHERE_TRY_ASSIGN(auto findings, look_at(path, *container, keys));
+  findings.wants_tree = arguments.has("tree");
+  findings.wants_body = arguments.has("check-body");
   const bool is_good = !findings.is_damaged && findings.signature.result != "bad";
   return Output{.data = to_value(findings), .text = to_text(findings), .verdict_failed = !is_good};
 }
