@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -59,11 +58,9 @@ struct Finding {
 };
 using Findings = std::vector<Finding>;
 
-std::string text_of(std::span<const std::byte> bytes) {
-  std::string text(bytes.size(), '\0');
-  std::ranges::transform(bytes, text.begin(),
-                         [](std::byte byte) { return std::to_integer<char>(byte); });
-  return text;
+std::string_view text_of(std::span<const std::byte> bytes) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes seen as characters.
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // What reading the package said no to, as a finding.
@@ -256,56 +253,70 @@ void check_program(const image::Package& package, const manifest::Manifest& mani
   }
 }
 
-// Whether `text` occurs in the file.
-Result<bool> mentions(const image::FileSystem& files, const image::FileEntry& file,
-                      std::string_view text) {
-  SPHERE_TRY_ASSIGN(const auto content, image::read_file_content(files, file));
-  const auto bytes = content.bytes();
-  const auto pattern = std::as_bytes(std::span{text});
-  return std::search(bytes.begin(), bytes.end(),
-                     std::boyer_moore_horspool_searcher{pattern.begin(), pattern.end()}) !=
-         bytes.end();
+// Which of `patterns` occur in the file.
+Result<std::vector<bool>> search_file(const image::FileSystem& files, const image::FileEntry& file,
+                                      const std::vector<std::string>& patterns) {
+  std::vector<bool> found(patterns.size());
+  const auto longest = std::ranges::max(patterns, {}, &std::string::size).size();
+  std::string window;  // A piece of the file behind the end of the piece before.
+  SPHERE_TRY(image::stream_file_content(
+      files, file, [&](std::span<const std::byte> bytes) -> Result<void> {
+        window.erase(0, window.size() - std::min(window.size(), longest - 1));
+        window += text_of(bytes);
+        for (std::size_t i = 0; i < patterns.size(); ++i) {
+          found[i] = found[i] || window.find(patterns[i]) != std::string::npos;
+        }
+        return {};
+      }));
+  return found;
 }
 
-// An executable file that no other file names is most likely marked by mistake.
-Result<void> check_executables(const image::Package& package, const manifest::Manifest& manifest,
-                               Findings& findings) {
-  const auto* const entry_point = package.files.find(manifest.entry_point);
+// The executable files beside the entry point, as many as are looked for.
+std::vector<const image::FileEntry*> helpers_of(const image::Package& package,
+                                                const std::string& entry_point) {
+  constexpr std::size_t kMost = 32;
+  std::vector<const image::FileEntry*> helpers;
+  const auto* const program = package.files.find(entry_point);
   for (const auto& file : package.files.files) {
-    if (!file.executable || &file == entry_point) {
-      continue;
-    }
-    const auto name = file.path.substr(file.path.rfind('/') + 1);
-    bool is_named = false;
-    for (const auto& other : package.files.files) {
-      if (&other != &file && !is_named) {
-        SPHERE_TRY_ASSIGN(is_named, mentions(package.files, other, name));
-      }
-    }
-    if (!is_named) {
-      findings.push_back({.severity = Severity::warning,
-                          .rule = "unused-executable",
-                          .message = fmt::format("/{} is executable, but no file of the package "
-                                                 "names it",
-                                                 escape_control(file.path)),
-                          .next = "leave it out of --executables"});
+    if (file.executable && &file != program && helpers.size() < kMost) {
+      helpers.push_back(&file);
     }
   }
-  return {};
+  return helpers;
 }
 
-// Key material in a package is readable for everybody who has the package.
-Result<void> check_secrets(const image::Package& package, Findings& findings) {
-  constexpr std::string_view kPrivateKey = "PRIVATE KEY-----";
+// Reads each file once. An executable file that no other file names is most likely marked by
+// mistake; key material is readable for everybody who has the package.
+Result<void> check_contents(const image::Package& package, const std::string& entry_point,
+                            Findings& findings) {
+  const auto helpers = helpers_of(package, entry_point);
+  std::vector<std::string> patterns = {"PRIVATE KEY-----"};
+  for (const auto* helper : helpers) {
+    patterns.push_back(helper->path.substr(helper->path.rfind('/') + 1));
+  }
+  std::vector<bool> is_named(helpers.size());
   for (const auto& file : package.files.files) {
-    SPHERE_TRY_ASSIGN(const bool has_key, mentions(package.files, file, kPrivateKey));
-    if (has_key) {
+    SPHERE_TRY_ASSIGN(const auto found, search_file(package.files, file, patterns));
+    for (std::size_t i = 0; i < helpers.size(); ++i) {
+      is_named[i] = is_named[i] || (found[i + 1] && helpers[i] != &file);
+    }
+    if (found[0]) {
       findings.push_back({.severity = Severity::warning,
                           .rule = "private-key",
                           .message = fmt::format("/{} holds a private key, readable for everybody "
                                                  "who has the package",
                                                  escape_control(file.path)),
                           .next = "let the device make its key, or use device authentication"});
+    }
+  }
+  for (std::size_t i = 0; i < helpers.size(); ++i) {
+    if (!is_named[i]) {
+      findings.push_back({.severity = Severity::warning,
+                          .rule = "unused-executable",
+                          .message = fmt::format("/{} is executable, but no file of the package "
+                                                 "names it",
+                                                 escape_control(helpers[i]->path)),
+                          .next = "leave it out of --executables"});
     }
   }
   return {};
@@ -323,9 +334,9 @@ Result<void> check_application(const image::Package& package, Findings& findings
     check_names(package.metadata, *manifest, findings);
     check_api_set(package.metadata, *manifest, findings);
     check_program(package, *manifest, findings);
-    SPHERE_TRY(check_executables(package, *manifest, findings));
   }
-  return check_secrets(package, findings);
+  return check_contents(
+      package, validation.manifest ? validation.manifest->entry_point : std::string{}, findings);
 }
 
 // What only an opened package tells; `container` is the same file.

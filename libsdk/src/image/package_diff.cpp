@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <span>
@@ -36,7 +37,11 @@ struct Range {
   std::uint64_t size = 0;
 };
 
+// Where two pieces of the same size differ; their size when they do not.
 std::size_t first_mismatch(Bytes before, Bytes after) {
+  if (before.empty() || std::memcmp(before.data(), after.data(), before.size()) == 0) {
+    return before.size();
+  }
   return static_cast<std::size_t>(std::ranges::mismatch(before, after).in1 - before.begin());
 }
 
