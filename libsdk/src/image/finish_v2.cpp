@@ -20,15 +20,14 @@
 
 namespace sphere::image {
 
-Result<std::vector<std::byte>> sign_metadata_v2(
-    std::span<const std::byte, kVeritySuperblockSize> superblock, const MetadataV2& metadata,
+Result<std::vector<std::byte>> sign_block_v2(
+    std::span<const std::byte, kVeritySuperblockSize> superblock, std::vector<std::byte> block,
     const crypto::Signer& signer) {
-  SPHERE_TRY_ASSIGN(auto tail, write_metadata_v2(metadata));
-  const std::array<crypto::Sha256Digest, 1> digests = {signed_digest_v2(superblock, tail)};
+  const std::array<crypto::Sha256Digest, 1> digests = {signed_digest_v2(superblock, block)};
   SPHERE_TRY_ASSIGN(const auto signatures, signer.sign(digests));
   const auto signature = with_low_s(signatures.at(0));
-  tail.insert(tail.end(), signature.begin(), signature.end());
-  return tail;
+  block.insert(block.end(), signature.begin(), signature.end());
+  return block;
 }
 
 Result<Finished> finish_v2(const OutputFile& file, MetadataV2 metadata,
@@ -45,7 +44,8 @@ Result<Finished> finish_v2(const OutputFile& file, MetadataV2 metadata,
       verity_superblock({.shape = std::move(shape), .salt = header.salt, .root = header.root},
                         metadata.identity.image_id);
   std::ranges::copy(superblock, block.begin());
-  SPHERE_TRY_ASSIGN(const auto tail, sign_metadata_v2(superblock, metadata, signer));
+  SPHERE_TRY_ASSIGN(auto metadata_block, write_metadata_v2(metadata));
+  SPHERE_TRY_ASSIGN(const auto tail, sign_block_v2(superblock, std::move(metadata_block), signer));
   SPHERE_TRY(write_at(file, content.stored_size, block));
   const auto metadata_offset = content.stored_size + content.hash_area_size;
   SPHERE_TRY(write_at(file, metadata_offset, tail));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "libsdk/src/image/body_sink.h"
@@ -24,9 +26,9 @@ struct Finished {
                                          std::optional<Guid> image_id,
                                          const crypto::Signer& signer);
 
-// Metadata block and low-s signature of a package with this superblock.
-[[nodiscard]] Result<std::vector<std::byte>> sign_metadata_v2(
-    std::span<const std::byte, kVeritySuperblockSize> superblock, const MetadataV2& metadata,
+// The metadata block with the low-s signature of a package that has this superblock.
+[[nodiscard]] Result<std::vector<std::byte>> sign_block_v2(
+    std::span<const std::byte, kVeritySuperblockSize> superblock, std::vector<std::byte> block,
     const crypto::Signer& signer);
 
 }  // namespace sphere::image

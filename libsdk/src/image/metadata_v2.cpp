@@ -28,12 +28,6 @@ std::vector<std::byte> bytes_of(std::span<const std::byte> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-SignatureInfo signature_info(const crypto::Sha256Digest& key_id) {
-  SignatureInfo info{.signing_type = kSigningTypePackageV2};
-  std::ranges::copy(std::span{key_id}.first<20>(), info.thumbprint.begin());
-  return info;
-}
-
 Result<void> add_provenance(const SectionsV2& sections, std::vector<OwnedSection>& list) {
   if (sections.provenance && !sections.provenance->empty()) {
     SPHERE_TRY_ASSIGN(const auto text, write_provenance(*sections.provenance));
@@ -51,10 +45,16 @@ void add_raw(Writer& writer, const OwnedSection& section) {
 
 }  // namespace
 
+SignatureInfo signature_info_v2(const crypto::Sha256Digest& key_id) {
+  SignatureInfo info{.signing_type = kSigningTypePackageV2};
+  std::ranges::copy(std::span{key_id}.first<20>(), info.thumbprint.begin());
+  return info;
+}
+
 Result<std::vector<std::byte>> write_metadata_v2(const MetadataV2& metadata) {
   const auto& v2 = metadata.sections;
   assert(v2.content && v2.tree && v2.key_id);
-  auto list = common_sections(metadata.identity, signature_info(*v2.key_id), metadata.debug,
+  auto list = common_sections(metadata.identity, signature_info_v2(*v2.key_id), metadata.debug,
                               metadata.temporary, metadata.depends);
   list.push_back({.id = {'v', '2'}, .payload = encode(*v2.content)});
   list.push_back({.id = {'m', 't'}, .payload = encode(*v2.tree)});

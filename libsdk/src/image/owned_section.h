@@ -22,6 +22,8 @@ struct OwnedSection {
 
 [[nodiscard]] OwnedSection identity_section(const Identity& identity);
 [[nodiscard]] OwnedSection signature_section(const SignatureInfo& info);
+// Section SG of package v2: the front of the key id.
+[[nodiscard]] SignatureInfo signature_info_v2(const crypto::Sha256Digest& key_id);
 // The name is cut to 31 bytes without splitting a character.
 [[nodiscard]] OwnedSection debug_section(const DebugInfo& debug);
 [[nodiscard]] OwnedSection temporary_section(std::uint32_t bits);

@@ -17,12 +17,14 @@
 
 #include "libsdk/src/image/asxipfs_check.h"
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/manifest_check.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/package_v2.h"
 #include "sphere/json/value.h"
 
 namespace sphere::image {
@@ -97,6 +99,8 @@ Result<void> check_entry_point(const FileSystem& files, std::string_view manifes
        .next = "correct EntryPoint in app_manifest.json, or pack the program, too"});
 }
 
+}  // namespace
+
 Result<void> check_manifest(const FileSystem& files) {
   const auto* manifest = files.find(kManifest);
   if (manifest == nullptr) {
@@ -110,8 +114,6 @@ Result<void> check_manifest(const FileSystem& files) {
   SPHERE_TRY_ASSIGN(const auto content, read_file_content(files, *manifest));
   return check_entry_point(files, as_text(content.bytes()));
 }
-
-}  // namespace
 
 PackageKind package_kind(const Metadata& metadata) {
   if (metadata.signature_info.signing_type == kSigningTypePackageV2) {
@@ -164,6 +166,11 @@ Result<Package> open_container(std::shared_ptr<const BlockSource> source, std::u
   package.kind = package_kind(package.metadata);
   SPHERE_TRY(check_size(size, package.kind == PackageKind::package_v2 ? limits.package_v2_bytes
                                                                       : limits.package_bytes));
+  if (package.kind == PackageKind::package_v2) {
+    SPHERE_TRY_ASSIGN(auto layout,
+                      check_v2_metadata(package.metadata, package.tail->size(), package.size));
+    package.layout = std::make_shared<const LayoutV2>(std::move(layout));
+  }
   return package;
 }
 

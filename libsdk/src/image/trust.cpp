@@ -72,15 +72,16 @@ Result<TrustEntry> verify_flat(const Package& package, const TrustStore& trust) 
   return find_signer(digests.signed_bytes, package.metadata, trust);
 }
 
-Result<TrustEntry> verify_kind(const Package& package, const TrustStore& trust) {
+Result<TrustEntry> verify_kind(Package& package, const TrustStore& trust) {
   switch (package.kind) {
     case PackageKind::application:
     case PackageKind::capability:
     case PackageKind::board_configuration:
     case PackageKind::other:
       return verify_flat(package, trust);
-    case PackageKind::production:
     case PackageKind::package_v2:
+      return verify_v2(package, trust);
+    case PackageKind::production:
       break;
   }
   const auto kind = kind_text(package.metadata);

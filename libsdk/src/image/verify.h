@@ -4,6 +4,7 @@
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/package.h"
 #include "sphere/image/trust.h"
 
 namespace sphere::image {
@@ -12,5 +13,9 @@ namespace sphere::image {
 // image type. Errors: unverified, as verify().
 [[nodiscard]] Result<TrustEntry> find_signer(const crypto::Sha256Digest& digest,
                                              const Metadata& metadata, const TrustStore& trust);
+
+// Signature, superblock and directories of a package v2, whose `files` are opened. Errors: as
+// verify().
+[[nodiscard]] Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust);
 
 }  // namespace sphere::image

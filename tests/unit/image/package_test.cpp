@@ -77,7 +77,6 @@ TEST_CASE("a package of another kind opens without files and is no application",
   const auto test = GENERATE(values<Case>({
       {13, 1, "capability"},
       {21, 1, "board configuration"},
-      {10, 0x80000002U, "package v2"},
       {8, 1, "image of type 8 (Root file system)"},
       {99, 1, "image of type 99"},
   }));

@@ -17,6 +17,8 @@
 
 namespace sphere::image {
 
+struct LayoutV2;  // package_v2.h
+
 struct Limits {
   std::uint64_t package_bytes = std::uint64_t{256} * 1024 * 1024;  // Format v1.
   std::uint64_t package_v2_bytes = std::uint64_t{2} * 1024 * 1024 * 1024;
@@ -41,6 +43,8 @@ struct Package {
   Metadata metadata = {};  // Decoded sections, in file order; spans point into `tail`.
   std::shared_ptr<const std::vector<std::byte>> tail = {};  // Metadata block and signature.
   FileSystem files = {};  // Of an application: its directories, from the front of `source`.
+  // Of a package v2: where its parts lie. Its `files` are opened by verify() or open_files().
+  std::shared_ptr<const LayoutV2> layout = {};
 
   // Where the metadata block begins.
   [[nodiscard]] std::uint64_t tail_offset() const noexcept { return size - tail->size(); }

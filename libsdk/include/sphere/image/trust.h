@@ -69,7 +69,9 @@ class Verified {
   TrustEntry signer_;
 };
 
-// Checks a package against the keys of `trust`, reading its file once: the signature, by a key
+// Checks a package against the keys of `trust`. Of package v2, see verify_v2.h: signature,
+// superblock and directories; the body is proven as it is read. Of every other kind, reading its
+// file once: the signature, by a key
 // whose role may sign its image type, and all that check_body() checks. What was parsed by
 // open_package() is what is verified; the rest of the source must not change afterwards. Still to
 // be checked by the caller: the kind and image type, the manifest against the board, rollback,
