@@ -6,6 +6,7 @@ find_package(fmt REQUIRED) # libfmt-dev
 find_package(OpenSSL 3.0 REQUIRED) # libssl-dev
 find_package(CURL REQUIRED) # libcurl4-openssl-dev
 find_package(Threads REQUIRED)
+find_library(SPHERE_LIBSECCOMP seccomp REQUIRED) # libseccomp-dev
 find_package(Boost 1.81 REQUIRED) # libboost1.81-dev, headers only: Beast and Asio
 find_package(CLI11 REQUIRED) # libcli11-dev
 # Archives, so that `sphere` does not load them at every start. A shared object takes the shared

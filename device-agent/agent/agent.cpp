@@ -26,7 +26,10 @@
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/handler.h"
 #include "device-agent/agent/rest/services.h"
+#include "device-agent/agent/sandbox/cgroup.h"
+#include "device-agent/agent/sandbox/features.h"
 #include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/policy.h"
 #include "device-agent/agent/sandbox/private_mounts.h"
 #include "device-agent/agent/version.h"
 #include "device-agent/virtual-board/board_link.h"
@@ -61,7 +64,8 @@ class Agent {
         link_{take(options.board_link)},
         state_{options.state},
         events_{options.state / "log", clock},
-        launcher_{std::move(program)} {
+        groups_{AgentGroups::find()},
+        launcher_{std::move(program), groups_.tree()} {
     for (const int number : options.listeners) {
       listeners_.push_back(take(number));
     }
@@ -103,20 +107,31 @@ class Agent {
         .is_installed =
             [this](const Guid& component) { return store_->find(component) != nullptr; },
         .memory_kb = [this](std::uint32_t attribute) { return apps_->memory_kb(attribute); }});
-    apps_ =
-        std::make_unique<AppManager>(AppManager::Parts{.loop = loop_.get(),
-                                                       .clock = &clock_,
-                                                       .store = store_.get(),
-                                                       .launcher = &launcher_,
-                                                       .broker = broker_.get(),
-                                                       .events = &events_,
-                                                       .trust = [this] { return state_.trust(); },
-                                                       .pins = services_.facts.pins,
-                                                       .staging = staging,
-                                                       .runtime = options_.sdk_runtime,
-                                                       .logs = options_.state / "log" / "apps",
-                                                       .rootless = rootless_});
+    apps_ = std::make_unique<AppManager>(AppManager::Parts{
+        .loop = loop_.get(),
+        .clock = &clock_,
+        .store = store_.get(),
+        .launcher = &launcher_,
+        .broker = broker_.get(),
+        .events = &events_,
+        .trust = [this] { return state_.trust(); },
+        .pins = services_.facts.pins,
+        .staging = staging,
+        .runtime = options_.sdk_runtime,
+        .logs = options_.state / "log" / "apps",
+        .rootless = rootless_,
+        .kernel = kernel_features(staging),
+        .policy = options_.policy,
+        .may_be_dev = [this] { return state_.manufacturing_state() != "DeviceComplete"; }});
     return {};
+  }
+
+  [[nodiscard]] KernelFeatures kernel_features(const fs::path& staging) const {
+    auto kernel = probe_kernel(staging);
+    kernel.memory = groups_.tree().memory();
+    kernel.processes = groups_.tree().processes();
+    kernel.cpu = groups_.tree().cpu();
+    return kernel;
   }
 
   Result<void> start_server() {
@@ -174,6 +189,7 @@ class Agent {
   EventLog events_;
   SystemStoreDisk disk_;
   NetworkState network_;
+  AgentGroups groups_;
   SandboxLauncher launcher_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<AppStore> store_;

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 
@@ -31,6 +32,13 @@ Result<void> set_option(Options& options, std::string_view name, const std::stri
     options.runtime = value;
   } else if (name == "--sdk-runtime") {
     options.sdk_runtime = value;
+  } else if (name == "--sandbox-policy") {
+    const auto policy = parse_policy(value);
+    if (!policy) {
+      return fail(Errc::invalid_argument, fmt::format("unknown sandbox policy {}", value),
+                  {.next = "use production, strict or dev"});
+    }
+    options.policy = *policy;
   } else if (name == "--board-link" || name == "--listen") {
     for (const auto& part : split(value, ',')) {
       const auto number = descriptor_number(part);

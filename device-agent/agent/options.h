@@ -5,16 +5,18 @@
 #include <span>
 #include <vector>
 
+#include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/result.h"
 
 namespace sphere::agent {
 
 // The command line of sphered: --state DIR --runtime DIR --sdk-runtime DIR --board-link N
-// --listen N[,N]. All are needed.
+// --listen N[,N], all needed, and [--sandbox-policy NAME].
 struct Options {
   std::filesystem::path state;
   std::filesystem::path runtime;
   std::filesystem::path sdk_runtime;
+  Policy policy = Policy::production;  // --sandbox-policy production|strict|dev
   int board_link = -1;
   std::vector<int> listeners;
 };

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/process.h"
 
@@ -32,6 +33,27 @@ struct FakeAppControl {
     [[maybe_unused]] const auto sent = ::write(ended.get(), &one, sizeof one);
   }
 };
+
+// A kernel that has everything.
+inline agent::KernelFeatures full_kernel() {
+  return {.release = "6.99-test",
+          .pid_namespace = true,
+          .mount_namespace = true,
+          .ipc_namespace = true,
+          .uts_namespace = true,
+          .network_namespace = true,
+          .user_namespace = true,
+          .cgroup_namespace = true,
+          .pivot_root = true,
+          .seccomp = true,
+          .mdwe = true,
+          .landlock_abi = 6,
+          .memory = agent::Controller::v2,
+          .processes = agent::Controller::v2,
+          .cpu = agent::Controller::v2,
+          .firewall = true,
+          .firewall_fault = {}};
+}
 
 // Starts no process: apps live until the test ends them.
 class FakeLauncher final : public agent::Launcher {

@@ -21,6 +21,8 @@
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/planner.h"
+#include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
@@ -51,6 +53,10 @@ class AppManager {
     std::filesystem::path runtime;   // <sdk>/Runtime
     std::filesystem::path logs;      // One folder an app below it.
     bool rootless = false;
+    KernelFeatures kernel = {};
+    Policy policy = Policy::production;     // What a start is wanted under.
+    std::function<bool()> may_be_dev = {};  // Empty: yes.
+    MemoryBudget memory = {};
   };
   explicit AppManager(Parts parts);
   AppManager(const AppManager&) = delete;

@@ -62,6 +62,30 @@ Result<Ends> make_broker_socket() {
   return Ends{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
 }
 
+Answer<image::FileContent> program_of(const image::Package& package, const Plan& plan) {
+  const auto* file = package.files.find(plan.entry_point);
+  auto content = file == nullptr ? fail(Errc::not_found, "the entry point is not in the package")
+                                 : image::read_file_content(package.files, *file);
+  if (!content) {
+    return refuse(device_api::kEntryPointNotExecutable, content.error());
+  }
+  return *std::move(content);
+}
+
+// Of a start that did not come as far as the launcher.
+SandboxReport refused_report(const std::string& component, const KernelFeatures& kernel,
+                             const Error& error) {
+  return {.component_id = component,
+          .policy = {},
+          .kernel = kernel.release,
+          .checked_at = {},
+          .passed = false,
+          .layers = {{.id = error.hint().value,
+                      .name = std::string{layer_name(error.hint().value)},
+                      .state = LayerState::absent,
+                      .detail = error.message()}}};
+}
+
 // The number for a start that the launcher refused.
 device_api::ErrorCode code_of(const Error& error) {
   return error.hint().value == "L12" ? device_api::kEntryPointNotExecutable : device_api::kInternal;
@@ -113,7 +137,10 @@ Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) cons
                    .next = "repair the SDK folder: run packaging/quickstart"});
     }
   }
-  return plan;
+  // An emulated app cannot have more than `dev`, on whatever board.
+  const bool may_be_dev = plan.emulated || !parts_.may_be_dev || parts_.may_be_dev();
+  return complete_plan(std::move(plan), admitted.manifest.capabilities, parts_.kernel,
+                       {.wanted = parts_.policy, .may_be_dev = may_be_dev});
 }
 
 // Reads the package anew: what was verified at install may have been changed since.
@@ -130,16 +157,25 @@ Answer<void> AppManager::launch(App& app) {
   }
   SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, {}));
   const auto plan = plan_for(app, admitted);
+  if (!plan && plan.error().hint().reason == "board.sandbox") {
+    app.sandbox = refused_report(app.stored.component.text(), parts_.kernel, plan.error());
+    app.sandbox->checked_at = to_rfc3339(parts_.clock->unix_seconds());
+  }
   auto pipe = make_output_pipe();
   auto socket = make_broker_socket();
   if (!plan || !pipe || !socket) {
     const auto& no_ends = !pipe ? pipe : socket;
     return refuse(device_api::kInternal, !plan ? plan.error() : no_ends.error());
   }
-  auto launched = parts_.launcher->launch({.plan = *plan,
-                                           .package = file.bytes(),
-                                           .output = pipe->theirs.get(),
-                                           .broker = socket->theirs.get()});
+  SPHERE_TRY_ASSIGN(const auto program, program_of(*file.package(), *plan));
+  auto launched = parts_.launcher->launch(
+      {.plan = *plan,
+       .package = file.bytes(),
+       .output = pipe->theirs.get(),
+       .broker = socket->theirs.get(),
+       .program = program.bytes(),
+       .limits = {.memory_bytes = group_bytes(parts_.memory, plan->emulated),
+                  .processes = kProcessLimit}});
   app.sandbox = std::move(launched.report);
   app.sandbox->checked_at = to_rfc3339(parts_.clock->unix_seconds());
   if (!launched.process) {

@@ -4,16 +4,22 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <sched.h>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 #include <vector>
 
+#include "device-agent/agent/sandbox/call_filter.h"
+#include "device-agent/agent/sandbox/faults.h"
+#include "device-agent/agent/sandbox/landlock.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/privileges.h"
 #include "device-agent/agent/sandbox/step.h"
@@ -25,11 +31,15 @@ namespace {
 
 struct AppPart {
   const Plan* plan;
-  int sysctl;
+  const AppStart* start;
+  const LauncherFaults* faults;
   bool user_namespace = false;
   bool groups_dropped = false;
   bool nested_users_refused = false;
+  bool mdwe = false;
+  bool landlock = false;
   Descriptor program = {};
+  FilterProgram filter = {};
 };
 
 // Asks the agent for something and waits until it has done it; without an answer the agent is gone.
@@ -41,18 +51,38 @@ void ask_agent(const json::Value& message) {
   }
 }
 
+// Joins the groups of layer L9 and hides their names. Not before the app's own process: what the
+// launcher and the init use is not the app's.
+Step join_groups(AppPart& part) {
+  if (part.faults->skips("L9")) {
+    return {};
+  }
+  for (std::size_t i = 0; i < part.plan->groups; ++i) {
+    const int group = kFirstGroupDescriptor + static_cast<int>(i);
+    if (auto joined = require(::write(group, "0", 1) == 1, "L9", "join the app's cgroup");
+        !joined) {
+      return joined;
+    }
+  }
+  // A kernel without cgroup namespaces shows the name; L1 of the report says so.
+  [[maybe_unused]] const int hidden = ::unshare(CLONE_NEWCGROUP);
+  return {};
+}
+
 // A user namespace in which only the app's own uid exists. Its maps can only be written from
 // outside. No further ones can be made inside.
 Step enter_user_namespace(AppPart& part) {
   part.groups_dropped = ::setgroups(0, nullptr) == 0;
+  if (!part.plan->user_namespace || part.faults->skips("L2")) {
+    // As root a plain change of uid gives the same rights on files.
+    return require(!part.plan->rootless && part.groups_dropped, "L2", "give up the groups");
+  }
   part.user_namespace = ::unshare(CLONE_NEWUSER) == 0;
   if (!part.user_namespace) {
-    // As root a plain change of uid gives the same rights on files; EPERM is what a chroot gives.
-    return require(!part.plan->rootless && part.groups_dropped, "L2",
-                   "make the app's user namespace");
+    return require(false, "L2", "make the app's user namespace");
   }
   ask_agent(json::Value{}.set("map", true));
-  const Descriptor limit{::openat(part.sysctl, "max_user_namespaces", O_WRONLY | O_CLOEXEC)};
+  const Descriptor limit{::openat(part.start->sysctl, "max_user_namespaces", O_WRONLY | O_CLOEXEC)};
   part.nested_users_refused = limit && ::write(limit.get(), "0", 1) == 1;
   return {};
 }
@@ -74,30 +104,88 @@ void reset_signals() {
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
-Step prepare(AppPart& part) {
-  reset_signals();
-  ::setsid();
-  ::umask(077);
+// What can be read from here is the machine's no longer after the change of user.
+Step open_files(AppPart& part) {
   const auto home = image_path(*part.plan);
   if (auto moved = require(::chdir(home.c_str()) == 0, "L4", "enter " + home); !moved) {
     return moved;
   }
-  if (auto opened = open_program(part); !opened) {
-    return opened;
+  std::array<sock_filter, BPF_MAXINSNS> filter = {};
+  const auto count = ::pread(kFilterDescriptor, filter.data(), sizeof filter, 0);
+  if (auto read = require(count > 0, "L10", "read the system-call filter"); !read) {
+    return read;
   }
-  if (auto entered = enter_user_namespace(part); !entered) {
-    return entered;
-  }
-  if (auto limited = set_limits(*part.plan); !limited) {
+  part.filter.assign(filter.begin(),
+                     filter.begin() + count / static_cast<ssize_t>(sizeof(sock_filter)));
+  return open_program(part);
+}
+
+Step give_up_rights(AppPart& part) {
+  const auto& faults = *part.faults;
+  if (auto limited = faults.skips("L8") ? Step{} : set_limits(*part.plan); !limited) {
     return limited;
   }
-  if (auto bounded = drop_bounding_set(); !bounded) {
+  if (auto bounded = faults.skips("L5") ? Step{} : drop_bounding_set(); !bounded) {
     return bounded;
   }
-  if (auto changed = change_user(part.plan->uid); !changed) {
+  if (auto changed = faults.skips("L0") ? Step{} : change_user(part.plan->uid); !changed) {
     return changed;
   }
+  if (auto left = leave_key_ring(); !left) {
+    return left;
+  }
   return drop_capabilities();
+}
+
+// L6 and L7. The kernel shows neither to anybody else, so the agent is told.
+Step restrict_memory_and_files(AppPart& part) {
+  if (part.plan->mdwe && !part.faults->skips("L6")) {
+    part.mdwe = refuse_executable_pages();
+    if (!part.mdwe) {
+      return require(false, "L6", "refuse executable pages");
+    }
+  }
+  if (part.plan->landlock_abi > 0 && !part.faults->skips("L7")) {
+    if (auto restricted = restrict_by_landlock(*part.plan, part.program.get()); !restricted) {
+      return restricted;
+    }
+    part.landlock = true;
+  }
+  return {};
+}
+
+Step prepare(AppPart& part) {
+  reset_signals();
+  ::setsid();
+  ::umask(077);
+  for (const auto step :
+       {join_groups, open_files, enter_user_namespace, give_up_rights, restrict_memory_and_files}) {
+    if (auto done = step(part); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+// Leaves 0 to 3, the program as 4 and the gate, 5; the last two close with the exec.
+void arrange_descriptors(AppPart& part) {
+  const int program = ::fcntl(part.program.get(), F_DUPFD_CLOEXEC, kStatusDescriptor + 16);
+  ::dup3(program, kStatusDescriptor, O_CLOEXEC);  // The init keeps the status socket, not the app.
+  if (!part.faults->skips("L12")) {
+    ::close_range(kPlanDescriptor, ~0U, 0);
+  }
+}
+
+json::Value ready_message(const AppPart& part) {
+  return json::Value{}
+      .set("ready", true)
+      .set("userNamespace", part.user_namespace)
+      .set("groupsDropped", part.groups_dropped)
+      .set("nestedUsersRefused", part.nested_users_refused)
+      .set("pivoted", part.start->pivoted)
+      .set("sealed", part.start->sealed)
+      .set("mdwe", part.mdwe)
+      .set("landlock", part.landlock);
 }
 
 std::vector<std::string> arguments_of(const Plan& plan) {
@@ -114,8 +202,8 @@ std::vector<std::string> arguments_of(const Plan& plan) {
 
 }  // namespace
 
-void become_app(const Plan& plan, int sysctl, bool pivoted) {
-  AppPart part{.plan = &plan, .sysctl = sysctl};
+void become_app(const Plan& plan, const AppStart& start, const LauncherFaults& faults) {
+  AppPart part{.plan = &plan, .start = &start, .faults = &faults};
   const auto give_up = [](const StepFailure& failure) {
     send_message(kGateDescriptor, json::Value{}
                                       .set("layer", failure.layer)
@@ -134,16 +222,13 @@ void become_app(const Plan& plan, int sysctl, bool pivoted) {
     pointers.push_back(argument.data());
   }
   pointers.push_back(nullptr);
-  const int program = ::fcntl(part.program.get(), F_DUPFD_CLOEXEC, kStatusDescriptor + 16);
-  ::dup3(program, kStatusDescriptor, O_CLOEXEC);  // The init keeps the status socket, not the app.
-  ::close_range(kPlanDescriptor, ~0U, 0);
-  ask_agent(json::Value{}
-                .set("ready", true)
-                .set("userNamespace", part.user_namespace)
-                .set("groupsDropped", part.groups_dropped)
-                .set("nestedUsersRefused", part.nested_users_refused)
-                .set("pivoted", pivoted));
   std::array<char*, 1> environment = {nullptr};
+  arrange_descriptors(part);
+  // The last layer: what follows is the app's as well, sendto, recvfrom and execveat.
+  if (const auto loaded = faults.skips("L10") ? Step{} : load_filter(part.filter); !loaded) {
+    give_up(loaded.error());
+  }
+  ask_agent(ready_message(part));
   ::fexecve(kStatusDescriptor, pointers.data(), environment.data());
   give_up({.layer = "L12", .what = "execute " + plan.entry_point, .number = errno});
   ::_exit(EXIT_FAILURE);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
 
 namespace sphere::agent {
 
-// The last part of the launcher, in the process that becomes the app. `sysctl` is /proc/sys/user of
-// the machine (O_PATH), or negative; `pivoted` is passed on to the agent. Never returns.
-[[noreturn]] void become_app(const Plan& plan, int sysctl, bool pivoted);
+// What the steps before have to say to the agent, and what they leave to this one.
+struct AppStart {
+  int sysctl = -1;       // /proc/sys/user of the machine (O_PATH), or negative.
+  bool pivoted = false;  // pivot_root() made the root.
+  bool sealed = false;   // The package's bytes can no longer be changed.
+};
+
+// The last part of the launcher, in the process that becomes the app. Never returns.
+[[noreturn]] void become_app(const Plan& plan, const AppStart& start, const LauncherFaults& faults);
 
 }  // namespace sphere::agent

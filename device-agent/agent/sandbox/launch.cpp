@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include "device-agent/agent/sandbox/app_process.h"
+#include "device-agent/agent/sandbox/call_filter.h"
+#include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/privileges.h"
 #include "device-agent/agent/sandbox/root_tree.h"
@@ -68,17 +70,28 @@ Result<image::Package> map_package() {
       size);
 }
 
-void keep_descriptors() {
-  for (int number = kStatusDescriptor; number <= kEmulatorDescriptor; ++number) {
-    ::fcntl(number, F_SETFD, FD_CLOEXEC);
-  }
-  ::close_range(kEmulatorDescriptor + 1, ~0U, 0);
+// Who holds the package elsewhere cannot change it after the agent has checked it.
+bool is_sealed() {
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  const int seals = ::fcntl(kPackageDescriptor, F_GET_SEALS);
+  return seals >= 0 && (seals & kSeals) == kSeals;
 }
 
-Step make_namespaces() {
-  constexpr int kNamespaces =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (auto made = require(::unshare(kNamespaces) == 0, "L1", "make new namespaces"); !made) {
+void keep_descriptors() {
+  constexpr int kLast = kFirstGroupDescriptor + static_cast<int>(kMostGroups) - 1;
+  for (int number = kStatusDescriptor; number <= kLast; ++number) {
+    ::fcntl(number, F_SETFD, FD_CLOEXEC);
+  }
+  ::close_range(kLast + 1, ~0U, 0);
+}
+
+Step make_namespaces(const Plan& plan, const LauncherFaults& faults) {
+  constexpr int kAlways = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS;
+  const int network = plan.network || faults.skips("L11") ? 0 : CLONE_NEWNET;
+  const int messages = faults.skips("L1") ? 0 : CLONE_NEWIPC;
+  if (auto made =
+          require(::unshare(kAlways | network | messages) == 0, "L1", "make new namespaces");
+      !made) {
     return made;
   }
   // A kernel without cgroup namespaces has no cgroup view to hide either.
@@ -100,7 +113,8 @@ int wait_for_app(pid_t app) {
 }
 
 // pid 1. Its end is the end of every process in the namespace.
-[[noreturn]] void run_init(const Plan& plan, const image::Package& package) {
+[[noreturn]] void run_init(const Plan& plan, const image::Package& package,
+                           const LauncherFaults& faults) {
   const auto refuse_with = [](const StepFailure& failure) {
     send_message(kStatusDescriptor, to_json(failure));
     ::_exit(EXIT_FAILURE);
@@ -109,20 +123,21 @@ int wait_for_app(pid_t app) {
   ::umask(022);  // The app, another user, reads the tree.
   // Before the old root is gone: the app's process limits user namespaces through it.
   const Descriptor sysctl{::open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  bool pivoted = false;
-  if (const auto entered = enter_root_tree(plan, package, pivoted); !entered) {
+  AppStart start{.sysctl = sysctl.get(), .sealed = !faults.skips("L3b") && is_sealed()};
+  if (const auto entered = enter_root_tree(plan, package, faults, start.pivoted); !entered) {
     refuse_with(entered.error());
   }
   const pid_t app = ::fork();
   if (app == 0) {
-    become_app(plan, sysctl.get(), pivoted);
+    become_app(plan, start, faults);
   }
   if (app < 0) {
     refuse_with({.layer = "L1", .what = "make the app's process", .number = errno});
   }
   ::dup2(kStatusDescriptor, 0);
   ::close_range(1, ~0U, 0);
-  if (!drop_bounding_set() || !drop_capabilities()) {
+  if (!drop_bounding_set() || !drop_capabilities() ||
+      !load_filter(compile_init_filter(own_abi()))) {
     ::_exit(EXIT_FAILURE);
   }
   const int status = wait_for_app(app);
@@ -138,7 +153,7 @@ pid_t fork_for_agent() {
 
 }  // namespace
 
-int run_launcher() {
+int run_launcher(const LauncherFaults& faults) {
   keep_descriptors();
   // The app is another user than the agent: what is made for it must be readable whatever mask the
   // agent was started with.
@@ -154,13 +169,13 @@ int run_launcher() {
   if (::getppid() != plan->agent) {
     return EXIT_FAILURE;  // The agent ended before the death signal was set.
   }
-  if (const auto made = make_namespaces(); !made) {
+  if (const auto made = make_namespaces(*plan, faults); !made) {
     send_message(kStatusDescriptor, to_json(made.error()));
     return EXIT_FAILURE;
   }
   const pid_t init = fork_for_agent();
   if (init == 0) {
-    run_init(*plan, *package);
+    run_init(*plan, *package, faults);
   }
   if (init < 0) {
     send_message(kStatusDescriptor,

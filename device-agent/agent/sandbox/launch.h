@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "device-agent/agent/sandbox/faults.h"
+
 namespace sphere::agent {
 
 // The body of `sphered --launch`: what stands between the agent and the first instruction of an
@@ -18,6 +20,6 @@ namespace sphere::agent {
 // {"exit": code} or {"signal": number}. On the gate: {"map": bool} asks the agent to write the
 // user map and is answered {"go": true}; {"ready": ...} at the gate, answered {"go": true}; then
 // the socket closes with the exec, or {"layer", ...} says that it failed.
-[[nodiscard]] int run_launcher();
+[[nodiscard]] int run_launcher(const LauncherFaults& faults = {});
 
 }  // namespace sphere::agent

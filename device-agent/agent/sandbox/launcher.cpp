@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/launcher.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -28,6 +29,8 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "device-agent/agent/sandbox/call_filter.h"
+#include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "device-agent/agent/sandbox/self_check.h"
@@ -87,7 +90,7 @@ std::string_view fix_for(std::string_view layer) {
   if (layer == "L12") {
     return "see that the entry point of the package is a program for this board";
   }
-  return "see docs/agent.md, section Sandbox";
+  return "see docs/sandbox.md";
 }
 
 Error layer_error(std::string_view layer, const std::string& what, int number) {
@@ -211,6 +214,9 @@ class SandboxedApp final : public AppProcess {
     }
   }
 
+  [[nodiscard]] const AppGroup* group() const override { return group_.get(); }
+  void own(std::unique_ptr<AppGroup> group) { group_ = std::move(group); }
+
   // The app's process, still held at the gate: its number cannot have been given away.
   void hold(pid_t app) {
     app_ = app;
@@ -229,6 +235,7 @@ class SandboxedApp final : public AppProcess {
   pid_t app_ = 0;
   Descriptor handle_;  // pidfd
   ExitStatus ended_;
+  std::unique_ptr<AppGroup> group_;  // Ends after the processes in it.
 };
 
 struct Sockets {
@@ -264,15 +271,25 @@ Result<pid_t> init_of(int status) {
   return init;
 }
 
+// What one start works with.
+struct Start {
+  const fs::path& program;
+  const LaunchOrder& order;
+  const FilterProgram& filter;
+  const AppGroup* group;
+};
+
 // Starts the launcher and waits for its end. Gives the pid of the app's init.
-Result<pid_t> run_launcher_program(const fs::path& program, const LaunchOrder& order,
-                                   Sockets& sockets) {
+Result<pid_t> run_launcher_program(const Start& start, Sockets& sockets) {
+  const auto& order = start.order;
   const auto text = json::to_compact(to_json(order.plan));
   SPHERE_TRY_ASSIGN(const auto plan,
                     make_memory_file("sphere-plan", std::as_bytes(std::span{text})));
   SPHERE_TRY_ASSIGN(const auto package, make_memory_file("sphere-package", order.package));
   const Descriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  Command command{.program = program, .arguments = {"--launch"}, .clear_environment = true};
+  SPHERE_TRY_ASSIGN(const auto filter,
+                    make_memory_file("sphere-filter", std::as_bytes(std::span{start.filter})));
+  Command command{.program = start.program, .arguments = {"--launch"}, .clear_environment = true};
   command.standard_input = nothing.get();
   command.standard_output = order.output;
   command.standard_error = order.output;
@@ -280,7 +297,12 @@ Result<pid_t> run_launcher_program(const fs::path& program, const LaunchOrder& o
                   {sockets.status.theirs.get(), kStatusDescriptor},
                   {sockets.gate.theirs.get(), kGateDescriptor},
                   {plan.get(), kPlanDescriptor},
-                  {package.get(), kPackageDescriptor}};
+                  {package.get(), kPackageDescriptor},
+                  {filter.get(), kFilterDescriptor}};
+  int number = kFirstGroupDescriptor;
+  for (std::size_t i = 0; i < order.plan.groups; ++i) {
+    command.pass.emplace_back(start.group->join()[i].get(), number++);
+  }
   Descriptor emulator;
   if (order.plan.emulated) {
     SPHERE_TRY_ASSIGN(emulator, open_emulator());
@@ -316,7 +338,10 @@ ChildFacts facts_of(const json::Value& message) {
   return {.user_namespace = flag("userNamespace"),
           .groups_dropped = flag("groupsDropped"),
           .nested_users_refused = flag("nestedUsersRefused"),
-          .pivoted = flag("pivoted")};
+          .pivoted = flag("pivoted"),
+          .sealed = flag("sealed"),
+          .mdwe = flag("mdwe"),
+          .landlock = flag("landlock")};
 }
 
 // Serves the gate until the app's process waits there, checked and held.
@@ -339,10 +364,15 @@ Result<void> await_gate(const LaunchOrder& order, const Sockets& sockets, Sandbo
       continue;
     }
     app.hold(message->sender);
-    report = self_check(order.plan, message->sender, facts_of(message->body));
+    report =
+        self_check(order.plan, message->sender, facts_of(message->body),
+                   order.plan.emulated ? std::span<const std::byte>{} : order.program, app.group());
     if (!report.passed) {
-      return fail(Errc::permission, "the sandbox is not as planned: " + report.layers.back().found,
-                  {.reason = "board.sandbox", .value = "L13", .next = "see docs/agent.md"});
+      const auto& found = report.layers.back().found;
+      return fail(Errc::permission, "the sandbox is not as planned: " + found,
+                  {.reason = "board.sandbox",
+                   .value = found.substr(0, found.find(' ')),
+                   .next = "see docs/sandbox.md"});
     }
     return {};
   }
@@ -360,8 +390,19 @@ Result<void> open_gate(const Sockets& sockets) {
   return {};
 }
 
-Result<std::unique_ptr<AppProcess>> launch_app(const fs::path& program, const LaunchOrder& order,
-                                               SandboxReport& report) {
+Result<std::unique_ptr<AppGroup>> make_group(const GroupTree& tree, const LaunchOrder& order) {
+  if (tree.hierarchies.empty()) {
+    return nullptr;
+  }
+  auto group = AppGroup::create(tree, std::to_string(order.plan.uid), order.limits);
+  if (!group) {
+    return tl::unexpected<Error>{layer_error("L9", "limit the app: " + group.error().message(), 0)};
+  }
+  return group;
+}
+
+Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport& report,
+                                               std::unique_ptr<AppGroup> group) {
   Sockets sockets;
   SPHERE_TRY_ASSIGN(sockets.status, make_pair());
   SPHERE_TRY_ASSIGN(sockets.gate, make_pair());
@@ -369,21 +410,32 @@ Result<std::unique_ptr<AppProcess>> launch_app(const fs::path& program, const La
   if (::setsockopt(sockets.gate.ours.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
     return tl::unexpected<Error>{system_error("configure", "start gate", errno)};
   }
-  SPHERE_TRY_ASSIGN(const pid_t init, run_launcher_program(program, order, sockets));
+  SPHERE_TRY_ASSIGN(const pid_t init, run_launcher_program(start, sockets));
   const int status = sockets.status.ours.get();
   auto app = std::make_unique<SandboxedApp>(std::move(sockets.status.ours), init);
   sockets.status.ours = Descriptor{::fcntl(status, F_DUPFD_CLOEXEC, 0)};
-  SPHERE_TRY(await_gate(order, sockets, *app, report));
+  app->own(std::move(group));
+  SPHERE_TRY(await_gate(start.order, sockets, *app, report));
   SPHERE_TRY(open_gate(sockets));
   return app;
 }
 
 }  // namespace
 
-Launch SandboxLauncher::launch(const LaunchOrder& order) {
+Launch SandboxLauncher::launch(const LaunchOrder& wish) {
+  auto order = wish;
   Launch result;
   result.report.component_id = order.plan.component_id;
-  auto process = launch_app(program_, order, result.report);
+  result.report.policy = std::string{to_text(order.plan.policy)};
+  order.plan.groups = std::min(groups_.hierarchies.size(), kMostGroups);
+  auto process = [&]() -> Result<std::unique_ptr<AppProcess>> {
+    SPHERE_TRY_ASSIGN(auto group, make_group(groups_, order));
+    const Start start = {.program = program_,
+                         .order = order,
+                         .filter = filters_.get(order.plan.filter),
+                         .group = group.get()};
+    return launch_app(start, result.report, std::move(group));
+  }();
   if (!process) {
     result.report.passed = false;
     if (result.report.layers.empty()) {

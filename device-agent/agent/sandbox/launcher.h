@@ -9,6 +9,8 @@
 #include <sys/types.h>
 #include <utility>
 
+#include "device-agent/agent/sandbox/call_filter.h"
+#include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/descriptor.h"
@@ -28,14 +30,18 @@ class AppProcess {
   [[nodiscard]] virtual std::optional<ExitStatus> poll() = 0;
   virtual void terminate() = 0;  // SIGTERM to the app.
   virtual void kill() = 0;       // Ends the app and all it started.
+  // Its control groups; null without any.
+  [[nodiscard]] virtual const AppGroup* group() const { return nullptr; }
 };
 
 // What one start needs beside its plan. The spans and descriptors are used during the call only.
 struct LaunchOrder {
   Plan plan;
-  std::span<const std::byte> package;  // The verified bytes.
-  int output = -1;                     // Becomes 1 and 2.
-  int broker = -1;                     // Becomes 3.
+  std::span<const std::byte> package;       // The verified bytes.
+  int output = -1;                          // Becomes 1 and 2.
+  int broker = -1;                          // Becomes 3.
+  std::span<const std::byte> program = {};  // The entry point, for the self-check.
+  GroupLimits limits = {};                  // Of layer L9, where there are groups.
 };
 
 struct Launch {
@@ -55,12 +61,16 @@ class Launcher {
 // Apps as processes in sandboxes. Apps die with the thread that launched them.
 class SandboxLauncher final : public Launcher {
  public:
-  // `program` is sphered itself, started again as the launcher.
-  explicit SandboxLauncher(std::filesystem::path program) : program_{std::move(program)} {}
+  // `program` is sphered itself, started again as the launcher. `groups` are those of the agent;
+  // an app is put in one of its own below each.
+  explicit SandboxLauncher(std::filesystem::path program, GroupTree groups = {})
+      : program_{std::move(program)}, groups_{std::move(groups)} {}
   [[nodiscard]] Launch launch(const LaunchOrder& order) override;
 
  private:
   std::filesystem::path program_;
+  GroupTree groups_;
+  FilterCache filters_;
 };
 
 // The qemu-user program for 32-bit ARM on PATH. Error: not_found (local.tool-missing).

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/plan.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <utility>
 #include <vector>
@@ -11,6 +13,37 @@
 #include "sphere/json/value.h"
 
 namespace sphere::agent {
+
+namespace {
+
+json::Value ports_to_json(const std::vector<std::uint16_t>& ports) {
+  json::Value list{json::Array{}};
+  for (const auto port : ports) {
+    list.push(static_cast<std::int64_t>(port));
+  }
+  return list;
+}
+
+void read_switches(const json::Value& value, Plan& plan) {
+  const auto flag = [&](std::string_view name) { return value.boolean_at(name).value_or(false); };
+  plan.user_namespace = flag("userNamespace");
+  plan.pivot_root = flag("pivotRoot");
+  plan.mdwe = flag("mdwe");
+  plan.landlock_abi = static_cast<int>(value.integer_at("landlockAbi").value_or(0));
+  plan.network = flag("network");
+  plan.connects = flag("connects");
+  plan.resolver = value.string_at("resolver").value_or(plan.resolver);
+  plan.groups = static_cast<std::size_t>(value.integer_at("groups").value_or(0));
+  plan.address_space_bytes =
+      static_cast<std::uint64_t>(value.integer_at("addressSpaceBytes").value_or(0));
+  if (const auto* ports = value.find("tcpServerPorts")) {
+    for (const auto& port : ports->items()) {
+      plan.tcp_server_ports.push_back(static_cast<std::uint16_t>(port.integer().value_or(0)));
+    }
+  }
+}
+
+}  // namespace
 
 json::Value to_json(const Plan& plan) {
   json::Value arguments{json::Array{}};
@@ -27,7 +60,17 @@ json::Value to_json(const Plan& plan) {
       .set("entryPoint", plan.entry_point)
       .set("arguments", arguments)
       .set("emulated", plan.emulated)
-      .set("fileBytes", plan.file_bytes);
+      .set("fileBytes", plan.file_bytes)
+      .set("userNamespace", plan.user_namespace)
+      .set("pivotRoot", plan.pivot_root)
+      .set("mdwe", plan.mdwe)
+      .set("landlockAbi", plan.landlock_abi)
+      .set("network", plan.network)
+      .set("connects", plan.connects)
+      .set("tcpServerPorts", ports_to_json(plan.tcp_server_ports))
+      .set("resolver", plan.resolver)
+      .set("groups", static_cast<std::int64_t>(plan.groups))
+      .set("addressSpaceBytes", plan.address_space_bytes);
 }
 
 Result<Plan> plan_from_json(const json::Value& value) {
@@ -57,6 +100,7 @@ Result<Plan> plan_from_json(const json::Value& value) {
       }
     }
   }
+  read_switches(value, plan);
   return plan;
 }
 

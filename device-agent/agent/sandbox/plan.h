@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -8,6 +9,8 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "device-agent/agent/sandbox/policy.h"
+#include "device-agent/agent/sandbox/system_calls.h"
 #include "sphere/core/result.h"
 #include "sphere/json/value.h"
 
@@ -20,6 +23,9 @@ inline constexpr int kGateDescriptor = 5;     // The app's process and agent: SE
 inline constexpr int kPlanDescriptor = 6;     // memfd with the plan.
 inline constexpr int kPackageDescriptor = 7;  // Sealed memfd with the verified package.
 inline constexpr int kEmulatorDescriptor = 8;
+inline constexpr int kFilterDescriptor = 9;       // memfd with the BPF program of layer L10.
+inline constexpr int kFirstGroupDescriptor = 10;  // cgroup.procs of Plan::groups groups, writable.
+inline constexpr std::size_t kMostGroups = 3;     // Memory, processes, CPU of cgroup v1.
 
 inline constexpr std::uint32_t kFirstAppUid = 100000;
 inline constexpr std::uint64_t kTemporaryBytes = 65536;    // /tmp
@@ -39,6 +45,21 @@ struct Plan {
   std::vector<std::string> arguments;
   bool emulated = false;  // Through the program at kEmulatorDescriptor.
   std::uint64_t file_bytes = kFileBytesWithout;
+
+  Policy policy = Policy::dev;
+  std::vector<LayerVerdict> layers = {};  // For the report; stays with the agent.
+  bool user_namespace = true;
+  bool pivot_root = true;
+  bool mdwe = false;
+  int landlock_abi = 0;  // 0: no Landlock rules.
+  // The app shares the device's network namespace, behind the firewall.
+  bool network = false;
+  bool connects = false;  // AllowedConnections is not empty.
+  std::vector<std::uint16_t> tcp_server_ports = {}, udp_server_ports = {};
+  std::string resolver = "127.0.0.1";  // For /etc/resolv.conf.
+  FilterKey filter = {};
+  std::size_t groups = 0;                 // cgroups to join.
+  std::uint64_t address_space_bytes = 0;  // RLIMIT_AS in place of a memory controller; 0: none.
 };
 
 [[nodiscard]] json::Value to_json(const Plan& plan);

@@ -2,9 +2,11 @@
 #include "device-agent/agent/sandbox/privileges.h"
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -53,6 +55,19 @@ Step change_user(std::uint32_t uid) {
   return require(::setresuid(uid, uid, uid) == 0, "L0", "change the user");
 }
 
+bool refuse_executable_pages() {
+  constexpr int kSetMdwe = 65;  // PR_SET_MDWE of linux/prctl.h since 6.3.
+  constexpr unsigned long kRefuseExecGain = 1;
+  return ::prctl(kSetMdwe, kRefuseExecGain, 0, 0, 0) == 0;
+}
+
+Step leave_key_ring() {
+  const auto ring = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  // A kernel without keys has none to leave; some container hosts forbid the call, and then the
+  // app's filter forbids it as well.
+  return require(ring >= 0 || errno == ENOSYS || errno == EPERM, "L5", "make a key ring");
+}
+
 Step set_limits(const Plan& plan) {
   const auto limit = [](auto which, std::uint64_t value) {
     const rlimit both = {.rlim_cur = value, .rlim_max = value};
@@ -60,7 +75,8 @@ Step set_limits(const Plan& plan) {
   };
   if (!limit(RLIMIT_NOFILE, kDescriptorLimit) || !limit(RLIMIT_NPROC, kProcessLimit) ||
       !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_MEMLOCK, 0) ||
-      !limit(RLIMIT_FSIZE, plan.file_bytes)) {
+      !limit(RLIMIT_FSIZE, plan.file_bytes) ||
+      (plan.address_space_bytes > 0 && !limit(RLIMIT_AS, plan.address_space_bytes))) {
     return require(false, "L8", "set the resource limits");
   }
   return require(::signal(SIGXFSZ, SIG_IGN) != SIG_ERR, "L8", "ignore SIGXFSZ");

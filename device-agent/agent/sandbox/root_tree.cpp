@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/step.h"
 #include "sphere/core/descriptor.h"
@@ -86,7 +87,7 @@ Step write_plain(const fs::path& path, std::span<const std::byte> content, bool 
 }
 
 // The verified bytes as files of a tmpfs that then becomes read-only.
-Step mount_image(const fs::path& target, const image::Package& package) {
+Step mount_image(const fs::path& target, const image::Package& package, bool writable) {
   unsigned long bytes = 16 * kPageBytes;
   for (const auto& file : package.files.files) {
     bytes += (file.size / kPageBytes + 2) * kPageBytes;
@@ -111,6 +112,9 @@ Step mount_image(const fs::path& target, const image::Package& package) {
         !written) {
       return written;
     }
+  }
+  if (writable) {
+    return {};
   }
   constexpr unsigned long kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV;
   if (remount(target, kFlags | kNoSymlinkFollow, "L3")) {
@@ -138,14 +142,14 @@ Step mount_devices(const fs::path& root) {
   return remount(devices, kFlags, "L4");
 }
 
-Step write_configuration(const fs::path& root) {
+Step write_configuration(const fs::path& root, const std::string& resolver) {
   constexpr std::string_view kHosts = "127.0.0.1 localhost\n::1 localhost\n";
-  constexpr std::string_view kResolver = "nameserver 127.0.0.1\n";
+  const auto names = "nameserver " + resolver + "\n";
   if (auto hosts = write_plain(root / "etc/hosts", std::as_bytes(std::span{kHosts}), false, "L4");
       !hosts) {
     return hosts;
   }
-  return write_plain(root / "etc/resolv.conf", std::as_bytes(std::span{kResolver}), false, "L4");
+  return write_plain(root / "etc/resolv.conf", std::as_bytes(std::span{names}), false, "L4");
 }
 
 Step make_skeleton(const Plan& plan) {
@@ -161,7 +165,7 @@ Step make_skeleton(const Plan& plan) {
       return made;
     }
   }
-  return write_configuration(plan.staging);
+  return write_configuration(plan.staging, plan.resolver);
 }
 
 Step mount_libraries(const Plan& plan) {
@@ -188,11 +192,14 @@ Step mount_rest(const Plan& plan) {
                  "L4", "mount /proc of the app's PID namespace");
 }
 
-Step change_root(const fs::path& staging, bool& pivoted) {
+Step change_root(const fs::path& staging, bool pivot, bool& pivoted) {
   if (auto moved = require(::chdir(staging.c_str()) == 0, "L4", "enter the new root"); !moved) {
     return moved;
   }
-  pivoted = ::syscall(SYS_pivot_root, ".", ".") == 0;
+  pivoted = pivot && ::syscall(SYS_pivot_root, ".", ".") == 0;
+  if (pivot && !pivoted) {
+    return require(false, "L4", "change the root directory");
+  }
   if (pivoted) {
     // The old root lies on top of the new one.
     if (auto dropped = require(::umount2(".", MNT_DETACH) == 0, "L4", "detach the old root");
@@ -207,11 +214,14 @@ Step change_root(const fs::path& staging, bool& pivoted) {
 
 }  // namespace
 
-Step enter_root_tree(const Plan& plan, const image::Package& package, bool& pivoted) {
+Step enter_root_tree(const Plan& plan, const image::Package& package, const LauncherFaults& faults,
+                     bool& pivoted) {
   if (auto made = make_skeleton(plan); !made) {
     return made;
   }
-  if (auto image = mount_image(plan.staging / image_path(plan).substr(1), package); !image) {
+  if (auto image =
+          mount_image(plan.staging / image_path(plan).substr(1), package, faults.skips("L3"));
+      !image) {
     return image;
   }
   if (auto libraries = mount_libraries(plan); !libraries) {
@@ -223,11 +233,11 @@ Step enter_root_tree(const Plan& plan, const image::Package& package, bool& pivo
   if (auto rest = mount_rest(plan); !rest) {
     return rest;
   }
-  if (auto sealed = remount(plan.staging, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "L4");
-      !sealed) {
+  const unsigned long kept = faults.skips("L4") ? 0 : MS_RDONLY;
+  if (auto sealed = remount(plan.staging, kept | MS_NOSUID | MS_NODEV | MS_NOEXEC, "L4"); !sealed) {
     return sealed;
   }
-  return change_root(plan.staging, pivoted);
+  return change_root(plan.staging, plan.pivot_root, pivoted);
 }
 
 }  // namespace sphere::agent

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/step.h"
 #include "sphere/image/package.h"
@@ -10,6 +11,7 @@ namespace sphere::agent {
 // Builds the file tree of planned_mounts() on plan.staging and makes it the root directory of this
 // process. To be called as pid 1 of new PID and mount namespaces, with CAP_SYS_ADMIN over them.
 // `pivoted` says whether pivot_root() did it, or a move and chroot() in its place.
-[[nodiscard]] Step enter_root_tree(const Plan& plan, const image::Package& package, bool& pivoted);
+[[nodiscard]] Step enter_root_tree(const Plan& plan, const image::Package& package,
+                                   const LauncherFaults& faults, bool& pivoted);
 
 }  // namespace sphere::agent

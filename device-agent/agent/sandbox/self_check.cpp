@@ -2,9 +2,11 @@
 #include "device-agent/agent/sandbox/self_check.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -15,7 +17,9 @@
 
 #include <fmt/format.h>
 
+#include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/policy.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/file.h"
 #include "sphere/core/text.h"
@@ -51,8 +55,14 @@ std::string namespace_link(std::string_view process, std::string_view name) {
 // Compares one process with its plan, one layer a function.
 class Check {
  public:
-  Check(const Plan& plan, pid_t pid, const ChildFacts& facts)
-      : plan_{plan}, facts_{facts}, pid_{pid}, status_{read_proc(pid, "status")} {}
+  Check(const Plan& plan, pid_t pid, const ChildFacts& facts, std::span<const std::byte> program,
+        const AppGroup* group)
+      : plan_{plan},
+        facts_{facts},
+        pid_{pid},
+        program_{program},
+        group_{group},
+        status_{read_proc(pid, "status")} {}
 
   SandboxReport run() {
     utsname kernel = {};
@@ -60,35 +70,37 @@ class Check {
       report_.kernel = static_cast<const char*>(kernel.release);
     }
     report_.component_id = plan_.component_id;
+    report_.policy = std::string{to_text(plan_.policy)};
     identity();
     namespaces();
     user_map();
-    image();
-    root();
+    mounts();
     capabilities();
-    absent_layers();
+    memory_and_files();
     limits();
-    program();
-    const auto text = join(differences_, "; ");
+    groups();
+    system_calls();
+    network();
+    descriptors();
     report_.passed = differences_.empty();
-    const auto rank = [](const Layer& layer) {
-      return std::ranges::find_if(kLayerNames,
-                                  [&](const LayerName& name) { return name.id == layer.id; });
-    };
-    std::ranges::sort(report_.layers,
-                      [&](const Layer& a, const Layer& b) { return rank(a) < rank(b); });
-    add("L13", LayerState::enforced, "compared with the plan before the start",
-        report_.passed ? "no difference" : text);
+    add("L13", report_.passed ? "no difference" : join(differences_, "; "));
     return std::move(report_);
   }
 
  private:
-  void add(std::string_view id, LayerState state, std::string detail, std::string found) {
-    report_.layers.push_back({.id = std::string{id},
-                              .name = std::string{layer_name(id)},
-                              .state = state,
-                              .detail = std::move(detail),
-                              .found = std::move(found)});
+  void add(std::string_view id, std::string found) {
+    Layer layer{.id = std::string{id},
+                .name = std::string{layer_name(id)},
+                .state = LayerState::enforced,
+                .detail = {},
+                .found = std::move(found)};
+    for (const auto& verdict : plan_.layers) {
+      if (verdict.id == id) {
+        layer.state = verdict.state;
+        layer.detail = verdict.detail;
+      }
+    }
+    report_.layers.push_back(std::move(layer));
   }
 
   void expect(std::string_view layer, bool holds, std::string_view what) {
@@ -103,12 +115,12 @@ class Check {
     // In a rootless board the kernel knows one user only; the app's uid exists in its namespace.
     const auto seen = plan_.rootless ? 0 : plan_.uid;
     const auto wanted = fmt::format("{0} {0} {0} {0}", seen);
+    const auto groups = status_field(status_, "Groups");
     expect("L0", uid == wanted, "uid is " + uid);
     expect("L0", gid == wanted, "gid is " + gid);
-    add("L0", plan_.rootless ? LayerState::fallback : LayerState::enforced,
-        plan_.rootless ? "uid of its own inside only; outside it is the board's user"
-                       : "uid of its own",
-        fmt::format("uid {} gid {}", uid, gid));
+    expect("L0", plan_.rootless || groups.empty() || groups == std::to_string(plan_.uid),
+           "further groups " + groups);
+    add("L0", fmt::format("uid {} gid {}", uid, gid));
   }
 
   void namespaces() {
@@ -119,64 +131,56 @@ class Check {
       if (separate) {
         own.push_back(theirs);
       }
-      expect("L1", separate || std::string_view{name} == "cgroup",
-             fmt::format("{} namespace is shared", name));
+      const auto kind = std::string_view{name};
+      if (kind == "net") {
+        expect("L11", separate != plan_.network,
+               plan_.network ? "the network namespace is not the device's"
+                             : "the network namespace is shared");
+      } else {
+        expect("L1", separate || kind == "cgroup", fmt::format("{} namespace is shared", name));
+      }
     }
-    add("L1", LayerState::enforced, "PID, mount, network (empty), IPC and host name of its own",
-        join(own, " "));
+    add("L1", join(own, " "));
   }
 
   void user_map() {
-    const auto uids = split(std::string{trim(read_proc(pid_, "uid_map"))}, '\n');
-    const auto map = uids.empty() ? std::string{} : uids.front();
+    const auto lines = split(std::string{trim(read_proc(pid_, "uid_map"))}, '\n');
     const bool separate =
         namespace_link(std::to_string(pid_), "user") != namespace_link("self", "user");
     std::string words;
-    for (const auto& word : split(map, ' ')) {
+    for (const auto& word : split(lines.empty() ? "" : lines.front(), ' ')) {
       words += word.empty() ? "" : (words.empty() ? "" : " ") + word;
     }
-    expect("L2", separate == facts_.user_namespace, "user namespace is not as reported");
-    if (!facts_.user_namespace) {
-      add("L2", LayerState::fallback,
-          "no user namespace (the board runs in a chroot or the kernel refuses them): a plain "
-          "change of user stands in",
-          "uid_map " + words);
-      return;
+    expect("L2", separate == facts_.user_namespace && separate == plan_.user_namespace,
+           separate ? "an unplanned user namespace" : "no user namespace");
+    if (separate) {
+      const auto wanted = fmt::format("{} {} 1", plan_.uid, plan_.rootless ? 0 : plan_.uid);
+      expect("L2", lines.size() == 1 && words == wanted, "uid_map is " + words);
+      expect("L2", trim(read_proc(pid_, "setgroups")) == "deny", "setgroups is allowed");
+      expect("L2", facts_.nested_users_refused || plan_.rootless,
+             "further user namespaces can be made");
     }
-    const auto wanted = fmt::format("{} {} 1", plan_.uid, plan_.rootless ? 0 : plan_.uid);
-    expect("L2", uids.size() == 1 && words == wanted, "uid_map is " + words);
-    expect("L2", trim(read_proc(pid_, "setgroups")) == "deny", "setgroups is allowed");
-    add("L2", plan_.rootless ? LayerState::fallback : LayerState::enforced,
-        fmt::format("one user inside{}{}",
-                    facts_.nested_users_refused ? ", no further user namespaces" : "",
-                    facts_.groups_dropped ? "" : "; groups of the board's user remain"),
-        "uid_map " + words);
+    add("L2", fmt::format("uid_map {}{}{}", words,
+                          facts_.nested_users_refused ? ", max_user_namespaces 0" : "",
+                          facts_.groups_dropped ? "" : ", groups of the board's user remain"));
   }
 
-  void image() {
-    const auto mounts = parse_mountinfo(read_proc(pid_, "mountinfo"));
-    const auto found = std::ranges::find_if(
-        mounts, [&](const MountLine& mount) { return mount.path == image_path(plan_); });
-    add("L3", LayerState::enforced, "verified package unpacked into a read-only tmpfs",
-        found == mounts.end() ? "" : found->path + " " + join(found->options, ","));
-    add("L3b", LayerState::fallback,
-        "signature and hash checked at start; the bytes that were checked are the bytes mounted",
-        "");
-  }
-
-  void root() {
-    const auto mounts = parse_mountinfo(read_proc(pid_, "mountinfo"));
-    const auto difference = compare_mounts(plan_, mounts);
-    expect("L4", difference.empty(), difference);
+  void mounts() {
+    const auto found = parse_mountinfo(read_proc(pid_, "mountinfo"));
+    const auto difference = compare_mounts(plan_, found);
+    expect(difference.layer, difference.what.empty(), difference.what);
+    const auto image = std::ranges::find_if(
+        found, [&](const MountLine& mount) { return mount.path == image_path(plan_); });
+    add("L3", image == found.end() ? "" : image->path + " " + join(image->options, ","));
+    expect("L3b", facts_.sealed, "the package's bytes are not sealed");
+    add("L3b", facts_.sealed ? "package sealed against change" : "");
     std::vector<std::string> paths;
-    paths.reserve(mounts.size());
-    for (const auto& mount : mounts) {
+    paths.reserve(found.size());
+    for (const auto& mount : found) {
       paths.push_back(mount.path);
     }
-    add("L4", facts_.pivoted ? LayerState::enforced : LayerState::fallback,
-        facts_.pivoted ? "root replaced by pivot_root"
-                       : "root moved and chroot in place of pivot_root",
-        join(paths, " "));
+    expect("L4", facts_.pivoted == plan_.pivot_root, "the root was not replaced by pivot_root");
+    add("L4", join(paths, " "));
   }
 
   void capabilities() {
@@ -189,47 +193,83 @@ class Check {
     }
     const auto privileges = status_field(status_, "NoNewPrivs");
     expect("L5", privileges == "1", "NoNewPrivs is " + privileges);
-    add("L5", LayerState::enforced, "no capabilities, no new privileges",
-        join(found, " ") + " NoNewPrivs " + privileges);
+    add("L5", join(found, " ") + " NoNewPrivs " + privileges);
   }
 
-  void absent_layers() {
-    add("L6", LayerState::absent,
-        plan_.emulated ? "emulated by qemu-user: pages can be writable and executable"
-                       : "not requested from the kernel by this agent",
-        "");
-    add("L7", LayerState::absent, "no Landlock rules; the mounts are the only file rule", "");
-    add("L9", LayerState::absent, "no cgroup: memory is not limited", "");
-    add("L10", LayerState::absent, "no system-call filter",
-        "Seccomp " + status_field(status_, "Seccomp"));
-    add("L11", LayerState::absent, "no firewall rules needed: the network namespace is empty", "");
+  // Neither is visible from outside: the launcher says what the kernel answered, and that the
+  // kernel then really refuses was tried when the agent started.
+  void memory_and_files() {
+    expect("L6", facts_.mdwe == plan_.mdwe, "PR_SET_MDWE was not set");
+    add("L6", facts_.mdwe ? "PR_SET_MDWE accepted" : "");
+    expect("L7", facts_.landlock == (plan_.landlock_abi > 0), "no Landlock rules were set");
+    add("L7", facts_.landlock ? fmt::format("rules of ABI {} accepted", plan_.landlock_abi) : "");
+  }
+
+  void limit(const std::string& text, std::string_view name, std::uint64_t wanted,
+             std::vector<std::string>& found) {
+    for (const auto& line : split(text, '\n')) {
+      if (!line.starts_with(name)) {
+        continue;
+      }
+      const auto rest = std::string{trim(std::string_view{line}.substr(name.size()))};
+      const auto soft = rest.substr(0, rest.find(' '));
+      const auto hard = std::string{trim(std::string_view{rest}.substr(soft.size()))};
+      found.push_back(fmt::format("{} {}", name, soft));
+      expect("L8", soft == std::to_string(wanted) && hard.starts_with(soft), found.back());
+      return;
+    }
+    expect("L8", false, fmt::format("{} cannot be read", name));
   }
 
   void limits() {
     const auto text = read_proc(pid_, "limits");
     std::vector<std::string> found;
-    const auto limit = [&](std::string_view name, std::uint64_t wanted) {
-      for (const auto& line : split(text, '\n')) {
-        if (!line.starts_with(name)) {
-          continue;
-        }
-        const auto rest = std::string{trim(std::string_view{line}.substr(name.size()))};
-        const auto soft = rest.substr(0, rest.find(' '));
-        found.push_back(fmt::format("{} {}", name, soft));
-        expect("L8", soft == std::to_string(wanted), found.back());
-        return;
-      }
-      expect("L8", false, fmt::format("{} cannot be read", name));
-    };
-    limit("Max open files", kDescriptorLimit);
-    limit("Max processes", kProcessLimit);
-    limit("Max core file size", 0);
-    limit("Max locked memory", 0);
-    limit("Max file size", plan_.file_bytes);
-    add("L8", LayerState::enforced, "resource limits", join(found, ", "));
+    limit(text, "Max open files", kDescriptorLimit, found);
+    limit(text, "Max processes", kProcessLimit, found);
+    limit(text, "Max core file size", 0, found);
+    limit(text, "Max locked memory", 0, found);
+    limit(text, "Max file size", plan_.file_bytes, found);
+    if (plan_.address_space_bytes > 0) {
+      limit(text, "Max address space", plan_.address_space_bytes, found);
+    }
+    add("L8", join(found, ", "));
   }
 
-  void program() {
+  void groups() {
+    if (plan_.groups == 0 || group_ == nullptr) {
+      expect("L9", plan_.groups == 0, "the app's groups are not known");
+      add("L9", "");
+      return;
+    }
+    const auto difference = group_->difference(pid_);
+    expect("L9", difference.empty(), difference);
+    add("L9", group_->describe());
+  }
+
+  void system_calls() {
+    const auto mode = status_field(status_, "Seccomp");
+    const auto filters = status_field(status_, "Seccomp_filters");
+    expect("L10", mode == "2", "Seccomp is " + mode);
+    // Linux before 5.9 does not count them.
+    expect("L10", filters.empty() || filters == own_filters(), "Seccomp_filters is " + filters);
+    add("L10", fmt::format("Seccomp {}, {} filters", mode, filters));
+  }
+
+  // Those of the agent, which a container host may have given it, and the app's.
+  static std::string own_filters() {
+    std::uint64_t count = 0;
+    const auto own = status_field(read_text_file("/proc/self/status", kProcBytes).value_or(""),
+                                  "Seccomp_filters");
+    std::from_chars(own.data(), own.data() + own.size(), count);
+    return std::to_string(count + 1);
+  }
+
+  void network() {
+    add("L11", plan_.network ? "shares the device's network namespace"
+                             : namespace_link(std::to_string(pid_), "net"));
+  }
+
+  void descriptors() {
     std::vector<std::string> numbers;
     std::error_code error;
     for (fs::directory_iterator entry{fmt::format("/proc/{}/fd", pid_), error}, end;
@@ -240,15 +280,20 @@ class Check {
     // 4 is the program and 5 the gate; both close with the exec.
     const std::vector<std::string> wanted = {"0", "1", "2", "3", "4", "5"};
     expect("L12", numbers == wanted, "descriptors are " + join(numbers, " "));
-    add("L12", LayerState::enforced,
-        plan_.emulated ? "emulator executed by descriptor, not visible inside; empty environment"
-                       : "program executed by descriptor; empty environment",
-        "descriptors " + join(numbers, " ") + "; 4 and 5 close at exec");
+    if (!program_.empty()) {
+      const auto bytes =
+          read_file(fmt::format("/proc/{}/fd/{}", pid_, kStatusDescriptor), program_.size() + 1);
+      expect("L12", bytes && std::ranges::equal(*bytes, program_),
+             "the program is another than in the package");
+    }
+    add("L12", "descriptors " + join(numbers, " ") + "; 4 and 5 close at exec");
   }
 
   const Plan& plan_;         // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): local
   const ChildFacts& facts_;  // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): local
   pid_t pid_;
+  std::span<const std::byte> program_;
+  const AppGroup* group_;
   std::string status_;
   SandboxReport report_;
   std::vector<std::string> differences_;
@@ -270,29 +315,38 @@ std::vector<MountLine> parse_mountinfo(std::string_view text) {
   return mounts;
 }
 
-std::string compare_mounts(const Plan& plan, const std::vector<MountLine>& found) {
+MountDifference compare_mounts(const Plan& plan, const std::vector<MountLine>& found) {
   auto planned = planned_mounts(plan);
+  const auto layer_of = [&](const std::string& path) {
+    return path == image_path(plan) ? std::string_view{"L3"} : std::string_view{"L4"};
+  };
   for (const auto& mount : found) {
     const auto want = std::ranges::find_if(
         planned, [&](const PlannedMount& entry) { return entry.path == mount.path; });
     if (want == planned.end()) {
-      return "unplanned mount " + mount.path;
+      return {.what = "unplanned mount " + mount.path};
     }
     if (!want->type.empty() && want->type != mount.type) {
-      return fmt::format("{} is a {}", mount.path, mount.type);
+      return {.layer = layer_of(mount.path),
+              .what = fmt::format("{} is a {}", mount.path, mount.type)};
     }
     for (const auto& option : want->options) {
       if (std::ranges::find(mount.options, option) == mount.options.end()) {
-        return fmt::format("{} is not {}", mount.path, option);
+        return {.layer = layer_of(mount.path),
+                .what = fmt::format("{} is not {}", mount.path, option)};
       }
     }
     planned.erase(want);
   }
-  return planned.empty() ? std::string{} : "no mount " + planned.front().path;
+  if (planned.empty()) {
+    return {};
+  }
+  return {.layer = layer_of(planned.front().path), .what = "no mount " + planned.front().path};
 }
 
-SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts) {
-  return Check{plan, pid, facts}.run();
+SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts,
+                         std::span<const std::byte> program, const AppGroup* group) {
+  return Check{plan, pid, facts, program, group}.run();
 }
 
 }  // namespace sphere::agent

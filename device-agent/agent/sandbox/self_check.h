@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
 #include <vector>
 
+#include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 
@@ -17,12 +20,18 @@ struct ChildFacts {
   bool groups_dropped = false;
   bool nested_users_refused = false;
   bool pivoted = false;
+  bool sealed = false;
+  bool mdwe = false;
+  bool landlock = false;
 };
 
 // Compares the process `pid`, which waits at the start gate, with `plan`, as the kernel shows it in
-// /proc. Fills the layers of the report; the last, L13, names what differs, and `passed` is false
-// then.
-[[nodiscard]] SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts);
+// /proc, in the agent's control groups and on the package. Fills the layers of the report; the
+// last, L13, names what differs, and `passed` is false then. `program` is the content that the
+// process is about to execute; empty: not compared (an emulator).
+[[nodiscard]] SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts,
+                                       std::span<const std::byte> program,
+                                       const AppGroup* group = nullptr);
 
 // One line of /proc/PID/mountinfo.
 struct MountLine {
@@ -31,7 +40,11 @@ struct MountLine {
 };
 [[nodiscard]] std::vector<MountLine> parse_mountinfo(std::string_view text);
 
-// How `found` differs from what `plan` wants: "" when it does not.
-[[nodiscard]] std::string compare_mounts(const Plan& plan, const std::vector<MountLine>& found);
+// How `found` differs from what `plan` wants, and in which layer: "" when it does not.
+struct MountDifference {
+  std::string_view layer = "L4";
+  std::string what = {};
+};
+[[nodiscard]] MountDifference compare_mounts(const Plan& plan, const std::vector<MountLine>& found);
 
 }  // namespace sphere::agent

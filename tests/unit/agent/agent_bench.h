@@ -85,7 +85,8 @@ class AgentBench {
                                           .pins = link.info().value().pins,
                                           .staging = path() / "sandbox",
                                           .runtime = path() / "runtime",
-                                          .logs = path() / "log/apps"});
+                                          .logs = path() / "log/apps",
+                                          .kernel = full_kernel()});
     services.emplace();
     services->loop = loop.get();
     services->clock = &clock;

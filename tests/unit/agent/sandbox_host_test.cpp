@@ -2,29 +2,24 @@
 // Starts a real program in a real sandbox.
 #include <array>
 #include <csignal>
-#include <cstddef>
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
 #include <string>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <utility>
-#include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "device-agent/agent/sandbox/launcher.h"
-#include "device-agent/agent/sandbox/plan.h"
-#include "device-agent/agent/sandbox/private_mounts.h"
+#include "device-agent/agent/sandbox/planner.h"
+#include "device-agent/agent/sandbox/policy.h"
+#include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/descriptor.h"
-#include "sphere/core/file.h"
-#include "sphere/core/process.h"
-#include "sphere/core/result.h"
+#include "tests/support/sandbox_bench.h"
 #include "tests/support/skip.h"
 #include "tests/support/test_package.h"
 
@@ -32,115 +27,19 @@ namespace {
 
 using namespace sphere;         // NOLINT(google-build-using-namespace): test
 using namespace sphere::agent;  // NOLINT(google-build-using-namespace): test
-
-// Once a process: afterwards it lives in its own mount namespace.
-const Result<bool>& private_mounts() {
-  static const auto entered = enter_private_mounts();
-  return entered;
-}
-
-// The launcher makes its processes with clone(2) itself; AddressSanitizer's allocator, which wants
-// to see every fork, spins in the child.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
-constexpr auto kWithoutSanitizer =
-    "the sandbox launcher under AddressSanitizer: run the dev preset";
-constexpr auto kWithNamespaces =
-    "no namespaces: run as root, or allow unprivileged user namespaces";
-
-#define SKIP_WITHOUT_SANDBOX()                 \
-  SKIP_UNLESS(!kSanitized, kWithoutSanitizer); \
-  SKIP_UNLESS(private_mounts(), kWithNamespaces)
-
-struct Running {
-  Launch launch;
-  Descriptor output;
-};
-
-class Sandbox {
- public:
-  Running start(std::vector<std::string> arguments, bool damage_program = false) {
-    auto program = read_file(SPHERE_SANDBOX_PROBE, std::size_t{16} << 20U).value();
-    if (damage_program) {
-      program.assign(64, std::byte{0x55});
-    }
-    const auto component = test::test_guid(1);
-    const auto package =
-        signer_.package({.manifest = test::manifest_text(component),
-                         .files = {{"bin/app", {.content = program, .executable = true}}},
-                         .component = component,
-                         .image = test::test_guid(2)});
-    std::array<int, 2> pipe = {};
-    std::array<int, 2> sockets = {};
-    REQUIRE(::pipe2(pipe.data(), O_CLOEXEC) == 0);
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) == 0);
-    Running running{.launch = {}, .output = Descriptor{pipe[0]}};
-    const Descriptor output{pipe[1]};
-    broker_ = Descriptor{sockets[0]};
-    const Descriptor broker{sockets[1]};
-    SandboxLauncher launcher{std::filesystem::path{SPHERE_BINARY_DIR} / "bin" / "sphered"};
-    running.launch = launcher.launch({.plan = plan(component.text(), std::move(arguments)),
-                                      .package = package,
-                                      .output = output.get(),
-                                      .broker = broker.get()});
-    return running;
-  }
-
- private:
-  Plan plan(const std::string& component, std::vector<std::string> arguments) {
-    return {.component_id = component,
-            .uid = kFirstAppUid + 3,
-            .rootless = *private_mounts(),
-            .agent = ::getpid(),
-            .staging = folder_.path(),
-            .libraries = {},
-            .entry_point = "/bin/app",
-            .arguments = std::move(arguments),
-            .emulated = false,
-            .file_bytes = 8192};
-  }
-
-  TemporaryDirectory folder_ = TemporaryDirectory::create().value();
-  test::TestSigner signer_;
-  Descriptor broker_;
-};
-
-std::string read_to_end(int descriptor) {
-  std::string text;
-  std::array<char, 4096> buffer = {};
-  while (true) {
-    const auto count = ::read(descriptor, buffer.data(), buffer.size());
-    if (count <= 0) {
-      return text;
-    }
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-}
-
-ExitStatus wait_for(AppProcess& process) {
-  pollfd polled = {.fd = process.descriptor(), .events = POLLIN, .revents = 0};
-  REQUIRE(::poll(&polled, 1, 5000) == 1);
-  const auto status = process.poll();
-  REQUIRE(status);
-  return *status;
-}
-
-std::string refusal(const Launch& launch) {
-  return launch.refused ? launch.refused->message() : std::string{};
-}
+using sphere::test::read_to_end;
+using sphere::test::refusal;
+using sphere::test::SandboxBench;
+using sphere::test::wait_for;
 
 }  // namespace
 
 TEST_CASE("a sandboxed app sees its own uid, tree, devices and descriptors and nothing else") {
   SKIP_WITHOUT_SANDBOX();
   ::umask(077);  // As a careful user's shell has it; the app is another user.
-  Sandbox sandbox;
+  SandboxBench sandbox;
 
-  auto running = sandbox.start({"exit", "7"});
+  auto running = sandbox.start({.arguments = {"exit", "7"}});
   INFO(refusal(running.launch));
   REQUIRE(running.launch.process);
   const auto text = read_to_end(running.output.get());
@@ -169,25 +68,65 @@ TEST_CASE("a sandboxed app sees its own uid, tree, devices and descriptors and n
 
 TEST_CASE("the report of a started app names every layer and what was found") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;
+  SandboxBench sandbox;
 
-  const auto running = sandbox.start({"exit", "0"});
+  const auto running = sandbox.start({.arguments = {"exit", "0"}});
 
+  INFO(refusal(running.launch));
   REQUIRE(running.launch.process);
   CHECK(running.launch.report.passed);
-  CHECK(running.launch.report.layers.size() == kLayerNames.size());
+  REQUIRE(running.launch.report.layers.size() == kLayerNames.size());
+  for (std::size_t i = 0; i < kLayerNames.size(); ++i) {
+    const auto& layer = running.launch.report.layers[i];
+    INFO(layer.id << " " << layer.detail << " " << layer.found);
+    CHECK(layer.id == kLayerNames[i].id);
+    CHECK_FALSE(layer.detail.empty());
+    CHECK((layer.state == LayerState::absent || !layer.found.empty()));
+  }
+}
+
+TEST_CASE("a native app runs under policy production") {
+  SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(test::missing_for_production().empty(), test::missing_for_production());
+  SandboxBench sandbox;
+
+  const auto running = sandbox.start({.arguments = {"exit", "0"}, .may_be_dev = false});
+
+  INFO(refusal(running.launch));
+  REQUIRE(running.launch.process);
+  CHECK(running.launch.report.policy == "production");
   for (const auto& layer : running.launch.report.layers) {
     INFO(layer.id << " " << layer.detail << " " << layer.found);
-    const bool missing = layer.id == "L6" || layer.id == "L7" || layer.id == "L9" ||
-                         layer.id == "L10" || layer.id == "L11";
-    CHECK((layer.state == LayerState::absent) == missing);
+    CHECK(layer.state != LayerState::absent);
+  }
+}
+
+TEST_CASE("a launcher that leaves out one layer is refused with that layer's name") {
+  SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(test::missing_for_production().empty(), test::missing_for_production());
+  SandboxBench sandbox;
+  for (const auto& layer : kLayerNames) {
+    if (layer.id == "L13") {
+      continue;  // The check itself.
+    }
+    INFO("without " << layer.id);
+
+    const auto running = sandbox.start(
+        {.arguments = {"exit", "0"}, .skip = std::string{layer.id}, .may_be_dev = false});
+
+    INFO(refusal(running.launch));
+    CHECK_FALSE(running.launch.process);
+    REQUIRE(running.launch.refused);
+    CHECK(running.launch.refused->hint().value == layer.id);
+    CHECK(running.launch.refused->hint().reason == "board.sandbox");
+    CHECK_FALSE(running.launch.report.passed);
   }
 }
 
 TEST_CASE("an unhandled SIGTERM ends an app, and its signal is reported") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;
-  auto running = sandbox.start({"wait"});
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"wait"}});
   REQUIRE(running.launch.process);
   CHECK_FALSE(running.launch.process->poll());
 
@@ -198,8 +137,8 @@ TEST_CASE("an unhandled SIGTERM ends an app, and its signal is reported") {
 
 TEST_CASE("killing an app ends it at once") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;
-  auto running = sandbox.start({"wait"});
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"wait"}});
   REQUIRE(running.launch.process);
 
   running.launch.process->kill();
@@ -209,8 +148,8 @@ TEST_CASE("killing an app ends it at once") {
 
 TEST_CASE("a crash of an app is reported with its signal") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;
-  auto running = sandbox.start({"abort"});
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"abort"}});
   REQUIRE(running.launch.process);
 
   CHECK(wait_for(*running.launch.process).signal == SIGABRT);
@@ -218,9 +157,9 @@ TEST_CASE("a crash of an app is reported with its signal") {
 
 TEST_CASE("a program that cannot be executed is refused with layer L12") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;
+  SandboxBench sandbox;
 
-  const auto running = sandbox.start({}, true);
+  const auto running = sandbox.start({.damage_program = true});
 
   CHECK_FALSE(running.launch.process);
   REQUIRE(running.launch.refused);
@@ -230,12 +169,12 @@ TEST_CASE("a program that cannot be executed is refused with layer L12") {
 
 TEST_CASE("an app ends with the process that started it") {
   SKIP_WITHOUT_SANDBOX();
-  Sandbox sandbox;  // Of this process, which removes its folder.
+  SandboxBench sandbox;  // Of this process, which removes its folder.
   std::array<int, 2> ends = {};
   REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
   const pid_t agent = ::fork();
   if (agent == 0) {
-    const auto running = sandbox.start({"wait"});
+    const auto running = sandbox.start({.arguments = {"wait"}});
     const pid_t app = running.launch.process ? running.launch.process->pid() : 0;
     [[maybe_unused]] const auto sent = ::write(ends[1], &app, sizeof app);
     ::pause();
@@ -255,4 +194,32 @@ TEST_CASE("an app ends with the process that started it") {
   for (const int end : ends) {
     ::close(end);
   }
+}
+
+TEST_CASE("an ARM app runs in the emulator under policy dev, and the report says what is missing") {
+  SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(std::filesystem::exists(SPHERE_ARM_PROBE),
+              "no ARM compiler: install gcc-arm-linux-gnueabihf");
+  SKIP_UNLESS(open_emulator(), "no qemu-arm-static: install qemu-user-static");
+  SKIP_UNLESS(test::this_kernel().landlock_abi > 0, "no Landlock: use Linux 5.13 or newer");
+  SandboxBench sandbox;
+
+  auto running = sandbox.start({.program = SPHERE_ARM_PROBE,
+                                .arguments = {"exit", "7"},
+                                .memory_bytes = group_bytes({}, true),
+                                .emulated = true});
+  INFO(refusal(running.launch));
+  REQUIRE(running.launch.process);
+  const auto text = read_to_end(running.output.get());
+  const auto status = wait_for(*running.launch.process);
+
+  INFO(text);
+  CHECK(status.code == 7);
+  CHECK(status.signal == 0);
+  CHECK(text.find("descriptors: 0 1 2 3\n") != std::string::npos);
+  CHECK(text.find("write tmp: 0\n") != std::string::npos);
+  CHECK(running.launch.report.policy == "dev");
+  CHECK(running.launch.report.layers[7].id == "L6");
+  CHECK(running.launch.report.layers[7].state == LayerState::absent);
+  CHECK(running.launch.report.layers[7].detail.find("qemu-user") != std::string::npos);
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <linux/filter.h>
+#include <map>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "device-agent/agent/sandbox/step.h"
+#include "device-agent/agent/sandbox/system_calls.h"
+#include "sphere/core/result.h"
+
+namespace sphere::agent {
+
+using FilterProgram = std::vector<sock_filter>;
+
+enum class CallAbi : std::uint8_t { amd64, arm64, armhf };
+
+// The ABI of this program.
+[[nodiscard]] CallAbi own_abi();
+
+// The number of a system call; negative when the ABI has none of that name.
+[[nodiscard]] int call_number(CallAbi abi, std::string_view name);
+
+// The filter of layer L10 as a BPF program. Calls of another ABI, x32 included, kill the process;
+// calls that are not in the table are answered EPERM.
+[[nodiscard]] FilterProgram compile_filter(const FilterKey& key, CallAbi abi);
+
+// The filter of an app's init: it waits, reports and ends.
+[[nodiscard]] FilterProgram compile_init_filter(CallAbi abi);
+
+// Loads `program` for this thread and all it starts. Needs no_new_privs.
+[[nodiscard]] Step load_filter(std::span<const sock_filter> program);
+
+// Filters are compiled once for each key.
+class FilterCache {
+ public:
+  [[nodiscard]] const FilterProgram& get(const FilterKey& key);
+
+ private:
+  std::map<FilterKey, FilterProgram> programs_;
+};
+
+}  // namespace sphere::agent
