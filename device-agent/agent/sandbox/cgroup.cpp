@@ -82,6 +82,18 @@ bool is_alive(std::string_view pid) {
   return ::kill(static_cast<pid_t>(number_in(pid)), 0) == 0 || errno == EPERM;
 }
 
+// A group and the empty ones in it.
+void remove_group(const fs::path& group) {
+  std::error_code error;
+  for (fs::directory_iterator entry{group, error}, end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->is_directory(error)) {
+      ::rmdir(entry->path().c_str());
+    }
+  }
+  ::rmdir(group.c_str());
+}
+
 // Groups of an agent that was killed: empty by then, since its apps died with it.
 void remove_leftovers(const fs::path& parent) {
   std::error_code error;
@@ -92,14 +104,7 @@ void remove_leftovers(const fs::path& parent) {
         is_alive(std::string_view{name}.substr(kOwnPrefix.size()))) {
       continue;
     }
-    std::error_code inner;
-    for (fs::directory_iterator group{entry->path(), inner}, last; !inner && group != last;
-         group.increment(inner)) {
-      if (group->is_directory(inner)) {
-        ::rmdir(group->path().c_str());
-      }
-    }
-    ::rmdir(entry->path().c_str());
+    remove_group(entry->path());
   }
 }
 
@@ -239,7 +244,7 @@ AgentGroups AgentGroups::find() {
 
 AgentGroups::~AgentGroups() {
   for (const auto& hierarchy : tree_.hierarchies) {
-    ::rmdir(hierarchy.directory.c_str());
+    remove_group(hierarchy.directory);
   }
 }
 
@@ -257,7 +262,8 @@ Result<std::unique_ptr<AppGroup>> AppGroup::create(const GroupTree& tree, const 
 
 Result<void> AppGroup::add(const GroupTree::Hierarchy& hierarchy, const std::string& name) {
   const auto directory = hierarchy.directory / name;
-  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
+  ::rmdir(directory.c_str());  // With the limits of an app that could not be taken away in time.
+  if (::mkdir(directory.c_str(), 0755) != 0) {
     return tl::unexpected<Error>{system_error("create cgroup", directory.string(), errno)};
   }
   members_.push_back({.directory = directory, .of = hierarchy});
