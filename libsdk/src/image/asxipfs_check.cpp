@@ -53,10 +53,12 @@ Result<void> require_zero(Bytes bytes, std::uint64_t offset, std::string_view wh
   if (is_zero(bytes)) {
     return {};
   }
-  const auto* const first =
-      std::ranges::find_if(bytes, [](std::byte byte) { return byte != std::byte{0}; }).base();
-  return corrupt("body", static_cast<std::size_t>(offset) + (first - bytes.data()), what,
-                 fmt::format("{:#04x}", std::to_integer<unsigned>(*first)));
+  std::size_t first = 0;
+  while (bytes[first] == std::byte{0}) {
+    ++first;
+  }
+  return corrupt("body", static_cast<std::size_t>(offset) + first, what,
+                 fmt::format("{:#04x}", std::to_integer<unsigned>(bytes[first])));
 }
 
 AsxipfsCheck::AsxipfsCheck(const FileSystem& files)
