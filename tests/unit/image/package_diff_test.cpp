@@ -160,7 +160,7 @@ TEST_CASE("bodies without files are compared as bytes", "[image]") {
     bytes.resize(bytes.size() + 64);
     return bytes;
   };
-  CHECK(diff(package("kernel"), package("kernal")) ==
+  CHECK(diff(package("kernel"), package("kernxl")) ==
         std::vector<std::string>{"body  content @4 4 4"});
   CHECK(diff(package("kernel"), package("kern")) ==
         std::vector<std::string>{"body  size [6|4]", "body  content @4 4 4"});
