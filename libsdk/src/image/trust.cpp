@@ -74,18 +74,17 @@ Result<TrustEntry> verify_flat(const Package& package, const TrustStore& trust) 
 
 Result<TrustEntry> verify_kind(Package& package, const TrustStore& trust) {
   switch (package.kind) {
+    case PackageKind::production:
+      return verify_production(package, trust);
+    case PackageKind::package_v2:
+      return verify_v2(package, trust);
     case PackageKind::application:
     case PackageKind::capability:
     case PackageKind::board_configuration:
     case PackageKind::other:
-      return verify_flat(package, trust);
-    case PackageKind::package_v2:
-      return verify_v2(package, trust);
-    case PackageKind::production:
       break;
   }
-  const auto kind = kind_text(package.metadata);
-  return unsupported(fmt::format("the signatures of a {} are not checked here", kind), kind);
+  return verify_flat(package, trust);
 }
 
 }  // namespace

@@ -18,4 +18,8 @@ namespace sphere::image {
 // verify().
 [[nodiscard]] Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust);
 
+// Checks both signatures of a production package, the outer one before anything is decoded, and all
+// that open_inner() checks; then sets `outer.inner`. Errors: as verify().
+[[nodiscard]] Result<TrustEntry> verify_production(Package& outer, const TrustStore& trust);
+
 }  // namespace sphere::image

@@ -45,6 +45,7 @@ struct Package {
   FileSystem files = {};  // Of an application: its directories, from the front of `source`.
   // Of a package v2: where its parts lie. Its `files` are opened by verify() or open_files().
   std::shared_ptr<const LayoutV2> layout = {};
+  std::shared_ptr<const Package> inner = {};  // Of a production package, set by verify().
 
   // Where the metadata block begins.
   [[nodiscard]] std::uint64_t tail_offset() const noexcept { return size - tail->size(); }

@@ -71,15 +71,16 @@ class Verified {
 
 // Checks a package against the keys of `trust`. Of package v2, see verify_v2.h: signature,
 // superblock and directories; the body is proven as it is read. Of every other kind, reading its
-// file once: the signature, by a key
-// whose role may sign its image type, and all that check_body() checks. What was parsed by
+// file once: the signature, by a key whose role may sign its image type, and all that check_body()
+// checks. Of a production package both signatures, which must be by one key, and the whole package
+// inside, which is then there as `inner`. What was parsed by
 // open_package() is what is verified; the rest of the source must not change afterwards. Still to
 // be checked by the caller: the kind and image type, the manifest against the board, rollback,
 // space.
 //
 // Errors: unverified (package.untrusted; the message tells whether the signature is damaged, no key
-// of the store made it, or one made it that is for another use), corrupt, unsupported for kinds
-// that cannot be verified here, io when the source changed meanwhile, those of the source.
+// of the store made it, or one made it that is for another use), corrupt, unsupported for what
+// cannot be verified here, io when the source changed meanwhile, those of the source.
 [[nodiscard]] Result<Verified<Package>> verify(Package package, const TrustStore& trust);
 
 }  // namespace sphere::image
