@@ -33,7 +33,6 @@ namespace sphere::image {
 namespace {
 
 constexpr std::size_t kSpare = 512;  // Metadata block and signature of an application: 204 or 212.
-constexpr std::uint32_t kApplicationRuntime = 3;  // Identity type in ND.
 
 std::optional<std::vector<AbiDependency>> depends_of(std::optional<std::uint32_t> api_set) {
   std::vector<AbiDependency> depends;

@@ -16,10 +16,9 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/image/body_sink.h"
-#include "libsdk/src/image/compressed_sink.h"
+#include "libsdk/src/image/body_writer.h"
 #include "libsdk/src/image/directory_leaves.h"
 #include "libsdk/src/image/failure.h"
-#include "libsdk/src/image/finish_v2.h"
 #include "libsdk/src/image/image_leaves.h"
 #include "libsdk/src/image/pack_sources.h"
 #include "sphere/core/encoding.h"
@@ -35,147 +34,14 @@
 namespace sphere::image {
 namespace {
 
-// A body that stands in the output with its tree.
-struct Body {
-  ContentHeader content;
-  TreeHeader tree;
-  std::optional<ChunkTable> chunks = {};
-};
-
-std::uint64_t padded(std::uint64_t size) {
-  return (size + kMerkleBlockSize - 1) / kMerkleBlockSize * kMerkleBlockSize;
-}
-
-// Writes body and tree of one package.
-class BodyWriter {
- public:
-  BodyWriter(BodyFormat format, std::uint64_t content_size, const ImageInfo& info,
-             const Tools& tools, const PackOutput& output)
-      : tools_{tools},
-        file_{.descriptor = output.descriptor, .name = output.name},
-        salt_{merkle_salt(info.component_id)} {
-    body_.content.format = format;
-    body_.content.content_size = content_size;
-    body_.content.body_size = padded(content_size);
-    const auto chunks = (body_.content.body_size + kChunkSize - 1) / kChunkSize;
-    if (info.compress && chunks <= kMaxChunks) {
-      compressed_.emplace(file_, CompressedSinkOptions{.body_size = body_.content.body_size,
-                                                       .workers = tools.pool->size(),
-                                                       .first_group_last = has_crc()});
-    } else {
-      expanded_.emplace(file_);
-    }
+std::string inputs_of(const PackSources& sources, const std::vector<FileFacts>& facts) {
+  std::vector<InputFile> inputs;
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    const auto& file = sources.planned()[i];
+    inputs.push_back(
+        {.path = std::string{file.path}, .executable = file.executable, .digest = facts[i].digest});
   }
-
-  [[nodiscard]] const MerkleSalt& salt() const noexcept { return salt_; }
-  [[nodiscard]] const OutputFile& file() const noexcept { return file_; }
-  [[nodiscard]] BodySink& sink() {
-    return compressed_ ? static_cast<BodySink&>(*compressed_) : *expanded_;
-  }
-
-  // `leaves` stores what it hashes in sink().
-  Result<Body> write(LeafSource& leaves) {
-    SPHERE_TRY_ASSIGN(const auto shape,
-                      MerkleShape::of(body_.content.body_size / kMerkleBlockSize));
-    body_.content.hash_area_size = static_cast<std::uint32_t>(shape.hash_area_size());
-    body_.tree = {.data_blocks = static_cast<std::uint32_t>(shape.data_blocks()),
-                  .tree_blocks = static_cast<std::uint32_t>(shape.tree_blocks()),
-                  .salt = salt_};
-    if (compressed_) {
-      SPHERE_TRY(write_compressed(shape, leaves));
-    } else {
-      SPHERE_TRY(write_expanded(shape, leaves));
-    }
-    return std::move(body_);
-  }
-
- private:
-  [[nodiscard]] bool has_crc() const { return body_.content.format == BodyFormat::asxipfs; }
-
-  [[nodiscard]] Result<MerkleHash> build(const MerkleShape& shape, MerkleSink& sink,
-                                         LeafSource& leaves) const {
-    return build_merkle_tree({.engine = *tools_.engine,
-                              .pool = *tools_.pool,
-                              .shape = shape,
-                              .salt = salt_,
-                              .sink = &sink,
-                              .first_run_last = has_crc()},
-                             leaves);
-  }
-
-  Result<void> write_expanded(const MerkleShape& shape, LeafSource& leaves) {
-    body_.content.stored_size = body_.content.body_size;
-    SPHERE_TRY(set_size(file_, body_.content.body_size + shape.hash_area_size()));
-    FileHashArea area{shape, file_.descriptor, body_.content.body_size};
-    SPHERE_TRY_ASSIGN(body_.tree.root, build(shape, area, leaves));
-    return {};
-  }
-
-  // Where the tree goes is known only at the end: up to then it is in memory, at most 3.6 MiB.
-  Result<void> write_compressed(const MerkleShape& shape, LeafSource& leaves) {
-    MemoryHashArea area{shape};
-    SPHERE_TRY_ASSIGN(body_.tree.root, build(shape, area, leaves));
-    SPHERE_TRY_ASSIGN(body_.chunks, compressed_->finish());
-    body_.content.stored_size = body_.content.body_size;
-    if (body_.chunks) {
-      std::uint64_t stored = 0;
-      for (const auto& chunk : body_.chunks->chunks) {
-        stored += chunk.stored_length;
-      }
-      body_.content.stored_size = padded(stored);
-    }
-    return write_at(file_, body_.content.stored_size, area.bytes());
-  }
-
-  Tools tools_;
-  OutputFile file_;
-  MerkleSalt salt_;
-  Body body_;
-  std::optional<ExpandedSink> expanded_;
-  std::optional<CompressedSink> compressed_;
-};
-
-Result<PackedV2> finish(const BodyWriter& writer, const ImageInfo& info, const Body& body,
-                        std::optional<std::string> inputs, const crypto::Signer& signer) {
-  auto provenance = info.provenance;
-  provenance.push_back({.key = "epoch", .value = std::to_string(info.build_time)});
-  if (inputs) {
-    provenance.push_back({.key = "inputs", .value = *std::move(inputs)});
-  }
-  const MetadataV2 metadata{
-      .identity = {.image_type = info.image_type, .component_id = info.component_id},
-      .debug = {.build_time = info.build_time, .name = info.name},
-      .temporary = info.temporary,
-      .depends = info.depends,
-      .sections = {.content = body.content,
-                   .tree = body.tree,
-                   .chunks = body.chunks,
-                   .security = info.security,
-                   .hardware = info.hardware,
-                   .provenance = std::move(provenance),
-                   .sbom = info.sbom}};
-  SPHERE_TRY_ASSIGN(const auto finished, finish_v2(writer.file(), metadata, info.image_id, signer));
-  return PackedV2{.image_id = finished.image_id,
-                  .root = body.tree.root,
-                  .bytes = finished.bytes,
-                  .compressed = body.chunks.has_value(),
-                  .blocks = body.tree.data_blocks,
-                  .hashed_blocks = body.tree.data_blocks};
-}
-
-// SHA-256 of the text that lists every stored file with its digest and mode.
-std::string inputs_digest(const PackSources& sources, const std::vector<FileFacts>& facts) {
-  const auto& planned = sources.planned();
-  std::vector<std::size_t> order(planned.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t i) { return planned[i].path; });
-  crypto::Sha256 hash;
-  for (const auto i : order) {
-    const auto line = fmt::format("{} {} /{}\n", to_hex(facts[i].digest),
-                                  planned[i].executable ? "0755" : "0644", planned[i].path);
-    hash.update(std::as_bytes(std::span{line}));
-  }
-  return to_hex(hash.finish());
+  return inputs_digest(std::move(inputs));
 }
 
 DirectoryInput directory_input(const PackSources& sources, const MerkleSalt& salt,
@@ -252,17 +118,28 @@ Result<PackedV2> pack_application_v2(const ApplicationV2& application, const cry
                           .manifest_text = application.manifest_text,
                           .executables = application.executables};
   SPHERE_TRY_ASSIGN(const auto sources, PackSources::list(files));
-  BodyWriter writer{BodyFormat::asxipfs, sources.plan().size, application.info, tools, output};
+  BodyWriter writer{{.format = BodyFormat::asxipfs,
+                     .content_size = sources.plan().size,
+                     .first_group_last = true,
+                     .compress = application.info.compress},
+                    application.info.component_id,
+                    tools,
+                    output};
   DirectoryLeaves leaves{directory_input(sources, writer.salt(), tools, writer.sink())};
   SPHERE_TRY(leaves.prepare());
   SPHERE_TRY_ASSIGN(const auto body, writer.write(leaves));
-  return finish(writer, application.info, body, inputs_digest(sources, leaves.facts()), signer);
+  return finish_package(writer.file(), application.info, body, inputs_of(sources, leaves.facts()),
+                        signer);
 }
 
 Result<PackedV2> pack_raw_image(const RawImage& image, const crypto::Signer& signer,
                                 const Tools& tools, const PackOutput& output) {
   SPHERE_TRY(check_image(image));
-  BodyWriter writer{image.format, image.size, image.info, tools, output};
+  BodyWriter writer{
+      {.format = image.format, .content_size = image.size, .compress = image.info.compress},
+      image.info.component_id,
+      tools,
+      output};
   ImageLeaves leaves{{.source = image.source,
                       .size = image.size,
                       .engine = tools.engine,
@@ -270,7 +147,7 @@ Result<PackedV2> pack_raw_image(const RawImage& image, const crypto::Signer& sig
                       .sink = &writer.sink(),
                       .workers = tools.pool->size()}};
   SPHERE_TRY_ASSIGN(const auto body, writer.write(leaves));
-  return finish(writer, image.info, body, std::nullopt, signer);
+  return finish_package(writer.file(), image.info, body, std::nullopt, signer);
 }
 
 }  // namespace sphere::image

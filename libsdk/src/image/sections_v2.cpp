@@ -265,6 +265,29 @@ Result<void> decode_signing_time(SectionBytes payload, std::size_t /*offset*/, M
   return {};
 }
 
+Result<void> sort_boards(TargetHardware& hardware) {
+  auto& boards = hardware.boards;
+  std::ranges::sort(boards);
+  const auto wrong = std::ranges::find_if_not(boards, is_board_id);
+  if (wrong != boards.end()) {
+    return fail(Errc::invalid_argument,
+                fmt::format("\"{}\" is no board id", escape_control(*wrong)),
+                {.reason = "usage.bad-value",
+                 .value = escape_control(*wrong),
+                 .next = "write 1 to 31 of a-z, 0-9, '.', '_' and '-', as in mt3620-rdb"});
+  }
+  const auto twice = std::ranges::adjacent_find(boards);
+  if (twice != boards.end()) {
+    return fail(Errc::invalid_argument, fmt::format("the board {} is named twice", *twice),
+                {.reason = "usage.bad-value", .value = *twice, .next = "name it once"});
+  }
+  if (boards.size() > kMaxBoards) {
+    return too_large(fmt::format("{} boards; at most {} can be named", boards.size(), kMaxBoards),
+                     std::to_string(boards.size()));
+  }
+  return {};
+}
+
 bool is_board_id(std::string_view text) {
   const auto is_start = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !text.empty() && text.size() < kBoardField && is_start(text.front()) &&

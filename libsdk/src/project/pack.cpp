@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,7 +31,10 @@
 #include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/pack.h"
+#include "sphere/image/pack_v2.h"
 #include "sphere/image/package.h"
+#include "sphere/image/sections_v2.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/manifest/manifest.h"
 #include "sphere/manifest/rewrite.h"
 
@@ -215,9 +219,8 @@ std::vector<std::string> platform_libraries(const fs::path& sdk,
 }
 
 // Checks the program in the package that was made.
-Result<void> check_package(const PackOptions& options, const std::vector<std::byte>& bytes,
+Result<void> check_package(const PackOptions& options, const image::Package& package,
                            const std::optional<ApiSet>& api_set, Source& source) {
-  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(bytes));
   if (!options.check) {
     return {};
   }
@@ -227,7 +230,7 @@ Result<void> check_package(const PackOptions& options, const std::vector<std::by
                                   ? image::ProgramKind::real_time
                                   : image::ProgramKind::high_level,
                       .platform_libraries = platform_libraries(options.sdk_directory, api_set),
-                      .package_bytes = bytes.size()});
+                      .package_bytes = static_cast<std::size_t>(package.size)});
   for (const auto& finding : findings) {
     if (finding.severity == image::FindingSeverity::error) {
       return fail(Errc::invalid_argument, finding.message,
@@ -238,6 +241,12 @@ Result<void> check_package(const PackOptions& options, const std::vector<std::by
     source.warnings.push_back(fmt::format("{} ({})", finding.message, finding.next));
   }
   return {};
+}
+
+Result<void> check_bytes(const PackOptions& options, const std::vector<std::byte>& bytes,
+                         const std::optional<ApiSet>& api_set, Source& source) {
+  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(bytes));
+  return check_package(options, package, api_set, source);
 }
 
 // Words the error for a missing entry point, which the manifest names and not the command line.
@@ -279,7 +288,7 @@ Result<void> check_built(const PackOptions& options, image::UnsignedPackage& pac
   if (!package.bytes.empty()) {
     // The reader wants a signature; what it says does not matter to the checks.
     package.bytes.resize(package.bytes.size() + image::kSignatureSize);
-    auto checked = check_package(options, package.bytes, api_set, source);
+    auto checked = check_bytes(options, package.bytes, api_set, source);
     package.bytes.resize(package.bytes.size() - image::kSignatureSize);
     return checked;
   }
@@ -287,10 +296,103 @@ Result<void> check_built(const PackOptions& options, image::UnsignedPackage& pac
                     read_file(fmt::format("/proc/self/fd/{}", tools.output->descriptor()),
                               image::Limits{}.package_bytes));
   bytes.resize(bytes.size() + image::kSignatureSize);
-  return check_package(options, bytes, api_set, source);
+  return check_bytes(options, bytes, api_set, source);
+}
+
+std::string text_of(const ApiSet& set) {
+  return set.beta.empty() ? std::to_string(set.number) : fmt::format("{}+{}", set.number, set.beta);
+}
+
+// The machine in the ELF header of the entry point; 0 when it is no ELF file, which the checks
+// find.
+std::uint16_t machine_of(const PackOptions& options, const std::string& entry_point) {
+  constexpr std::size_t kMachineAt = 18;
+  constexpr std::string_view kMagic =
+      "\x7f"
+      "ELF";
+  const auto relative = entry_point.substr(entry_point.starts_with('/') ? 1 : 0);
+  std::ifstream file{options.directory / relative, std::ios::binary};
+  std::array<char, kMachineAt + 2> head = {};
+  if (!file.read(head.data(), head.size()) ||
+      !std::string_view{head.data(), head.size()}.starts_with(kMagic)) {
+    return image::kMachineNone;
+  }
+  return static_cast<std::uint16_t>(static_cast<unsigned char>(head[kMachineAt]) |
+                                    (static_cast<unsigned char>(head[kMachineAt + 1]) << 8U));
+}
+
+Result<std::optional<image::TargetHardware>> hardware_of(const PackOptions& options,
+                                                         const PackV2Options& v2,
+                                                         const Source& source) {
+  if (v2.boards.empty()) {
+    return std::nullopt;
+  }
+  image::TargetHardware hardware{.machine = machine_of(options, source.manifest.entry_point),
+                                 .boards = v2.boards};
+  SPHERE_TRY(image::sort_boards(hardware));
+  return hardware;
+}
+
+Result<image::ImageInfo> image_info(const PackOptions& options, const PackV2Options& v2,
+                                    const Source& source, const Guid& component_id,
+                                    const std::optional<ApiSet>& api_set) {
+  image::ImageInfo info{.component_id = component_id,
+                        .image_id = options.image_id,
+                        .build_time = options.build_time,
+                        .name = source.manifest.name,
+                        .depends = std::vector<image::AbiDependency>{},
+                        .security = v2.security,
+                        .provenance = v2.provenance,
+                        .sbom = v2.sbom,
+                        .compress = v2.compress};
+  if (api_set) {
+    info.depends->push_back(
+        {.version = api_set->number, .identity_type = image::kApplicationRuntime});
+    info.provenance.push_back({.key = "apiset", .value = text_of(*api_set)});
+  }
+  SPHERE_TRY_ASSIGN(info.hardware, hardware_of(options, v2, source));
+  return info;
+}
+
+// Opens the package that was written to `output`, without proof of its signature.
+Result<image::Package> reopen(const AtomicFile& output) {
+  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::filesystem::path{
+                                      fmt::format("/proc/self/fd/{}", output.descriptor())}));
+  SPHERE_TRY(image::open_files(package));
+  return package;
 }
 
 }  // namespace
+
+Result<PackedApplication> pack_application_v2(const PackOptions& options, const PackV2Options& v2,
+                                              const crypto::Signer& signer,
+                                              const image::Tools& tools, AtomicFile& output) {
+  SPHERE_TRY_ASSIGN(auto source, read_manifest(options));
+  SPHERE_TRY_ASSIGN(const auto component_id, choose_component_id(options, source));
+  SPHERE_TRY_ASSIGN(const auto api_set, choose_api_set(options, source));
+  SPHERE_TRY_ASSIGN(auto text, rewrite_manifest(options, source, api_set));
+  SPHERE_TRY_ASSIGN(auto info, image_info(options, v2, source, component_id, api_set));
+  image::ApplicationV2 application{.directory = options.directory,
+                                   .manifest_text = std::move(text),
+                                   .executables = options.executables,
+                                   .info = std::move(info)};
+  application.executables.push_back(source.manifest.entry_point);
+  const auto packed = image::pack_application_v2(
+      application, signer, tools, {.descriptor = output.descriptor(), .name = output.target()});
+  if (!packed) {
+    return tl::make_unexpected(explain(packed.error(), source));
+  }
+  SPHERE_TRY_ASSIGN(const auto package, reopen(output));
+  SPHERE_TRY(check_package(options, package, api_set, source));
+  if (!source.manifest.component_id) {
+    SPHERE_TRY(write_manifest(source.path, source.text));
+  }
+  return PackedApplication{.size = packed->bytes,
+                           .image_id = packed->image_id,
+                           .component_id = component_id,
+                           .name = source.manifest.name,
+                           .warnings = std::move(source.warnings)};
+}
 
 Result<ApiSet> parse_api_set(std::string_view text) {
   const auto plus = std::min(text.find('+'), text.size());

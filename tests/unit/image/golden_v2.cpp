@@ -27,20 +27,6 @@ crypto::HashEngine make_engine() {
   return *std::move(engine);
 }
 
-template <typename Pack>
-Result<Bytes> pack_to_memory(Pack pack) {
-  const auto scratch = TemporaryDirectory::create();
-  REQUIRE(scratch);
-  const auto path = scratch->path() / "package";
-  {
-    auto file = AtomicFile::create(path, {.sync = false});
-    REQUIRE(file);
-    SPHERE_TRY(pack(image::PackOutput{.descriptor = file->descriptor(), .name = path}));
-    REQUIRE(file->commit());
-  }
-  return read_file(path, std::size_t{64} << 20U);
-}
-
 }  // namespace
 
 Bytes golden_v2_metadata() {

@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include <catch2/catch.hpp>
+
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/thread_pool.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/image/pack_v2.h"
@@ -36,6 +40,21 @@ class TestTools {
 [[nodiscard]] image::ImageInfo golden_info();
 // The golden application whose files stand in `directory`.
 [[nodiscard]] image::ApplicationV2 golden_application(const std::filesystem::path& directory);
+
+// What `pack` writes to an output, in memory.
+template <typename Pack>
+Result<Bytes> pack_to_memory(Pack pack) {
+  const auto scratch = TemporaryDirectory::create();
+  REQUIRE(scratch);
+  const auto path = scratch->path() / "package";
+  {
+    auto file = AtomicFile::create(path, {.sync = false});
+    REQUIRE(file);
+    SPHERE_TRY(pack(image::PackOutput{.descriptor = file->descriptor(), .name = path}));
+    REQUIRE(file->commit());
+  }
+  return read_file(path, std::size_t{64} << 20U);
+}
 
 // Packs into memory.
 [[nodiscard]] Result<Bytes> pack_v2(const image::ApplicationV2& application,

@@ -44,6 +44,8 @@ struct DebugInfo {               // Section DB.
   std::string name = {};         // At most 31 bytes.
 };
 
+inline constexpr std::uint32_t kApplicationRuntime = 3;  // Identity type in ND.
+
 struct AbiDependency {  // One entry of section ND.
   std::uint32_t version = 0;
   std::uint32_t identity_type = 0;  // 1 secure world, 2 OS, 3 application runtime.

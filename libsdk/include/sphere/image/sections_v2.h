@@ -115,6 +115,9 @@ inline constexpr std::uint16_t kMachineNone = 0;  // The others stand in executa
 inline constexpr std::size_t kMaxBoards = 32;
 
 [[nodiscard]] bool is_board_id(std::string_view text);
+// Puts the board ids into the order of the section. Errors: invalid_argument for one that is no
+// board id, one that is there twice, or more than kMaxBoards.
+[[nodiscard]] Result<void> sort_boards(TargetHardware& hardware);
 
 // Section bp (1 to 4096 bytes): lines "key=value" with LF at the end of each, keys [a-z0-9._-]+,
 // sorted by byte value, each once; values are UTF-8 without control characters. A claim by the

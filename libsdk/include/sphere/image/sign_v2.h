@@ -28,4 +28,31 @@ struct SignV2 {
                                                           const SignV2& options,
                                                           const crypto::Signer& signer);
 
+// Writes a package v2 with body, image id and metadata of a development package v1; `extra` gives
+// what only v2 can say (security, hardware, provenance, sbom, compress). Reads the body twice.
+// Errors: unsupported unless `package` is an application of format v1; as pack_application_v2().
+[[nodiscard]] Result<PackedV2> convert_to_v2(const Package& package, const ImageInfo& extra,
+                                             const crypto::Signer& signer, const Tools& tools,
+                                             const PackOutput& output);
+
+// Writes a package v1 with body, image id and the common metadata of an ASXipFS package v2, every
+// block proven on the way; returns its size. What only v2 can say is lost. Errors: unsupported for
+// another kind or body; unverified; those of source, output and signer.
+[[nodiscard]] Result<std::uint64_t> convert_to_v1(const Package& package,
+                                                  const crypto::Signer& signer,
+                                                  const PackOutput& output);
+
+// Writes the expanded form of a package v2, every block proven on the way: the same metadata and
+// signature. Returns its size. Errors: unsupported for another kind; unverified; those of source
+// and output.
+[[nodiscard]] Result<std::uint64_t> write_expanded_form(const Package& package,
+                                                        const PackOutput& output);
+
+// Writes a package v2 with the same body in compressed chunks, signed anew: the image id stays. The
+// result has no chunks if they would not be smaller. Errors: as write_expanded_form(), and those of
+// the signer.
+[[nodiscard]] Result<PackedV2> compress_package(const Package& package,
+                                                const crypto::Signer& signer, const Tools& tools,
+                                                const PackOutput& output);
+
 }  // namespace sphere::image

@@ -17,6 +17,8 @@
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/pack.h"
+#include "sphere/image/pack_v2.h"
+#include "sphere/image/sections_v2.h"
 
 namespace sphere::project {
 
@@ -87,6 +89,26 @@ struct UnsignedApplication {
 [[nodiscard]] Result<PackedApplication> finish_application(UnsignedApplication application,
                                                            const crypto::Signature& signature,
                                                            const KeepPackage& keep = {});
+
+// What only a package v2 can say.
+struct PackV2Options {
+  bool compress = false;
+  std::optional<image::SecurityVersion> security = {};
+  std::vector<std::string> boards = {};  // Empty: any that can run the code.
+  image::Provenance provenance = {};     // Beside epoch, inputs and apiset.
+  std::optional<image::SbomReference> sbom = {};
+  std::filesystem::path leaf_cache = {};  // Empty: none (see image/pack_v2.h).
+  bool verify_cache = false;
+};
+
+// pack_application() for format v2, written to `output`, which is not committed. The machine in
+// section hw is that of the entry point. Errors: as pack_application(), and invalid_argument for a
+// board id that is none.
+[[nodiscard]] Result<PackedApplication> pack_application_v2(const PackOptions& options,
+                                                            const PackV2Options& v2,
+                                                            const crypto::Signer& signer,
+                                                            const image::Tools& tools,
+                                                            AtomicFile& output);
 
 // An API set: a number, and the name of the beta set if it is one.
 struct ApiSet {
