@@ -3,14 +3,17 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/output/reporter.h"
 #include "sphere/core/clock.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/device/direct_link.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
 
@@ -29,8 +32,10 @@ struct Context {
   device::UserDirectories directories = {};
   std::filesystem::path sdk_directory = {};  // Empty: no SDK found.
   std::filesystem::path own_program = {};    // Path of this program.
-  std::string device = {};             // --device, SPHERE_DEVICE or configuration; may be empty.
-  std::string sign_key = "developer";  // Name of the default signing key.
+  std::string device = {};         // --device, SPHERE_DEVICE or configuration; may be empty.
+  device::LinkSettings link = {};  // Boards of the configuration.
+  std::vector<std::uint16_t> allow_inbound = {};        // Ports of this PC that boards may reach.
+  std::string sign_key = "developer";                   // Name of the default signing key.
   std::optional<std::chrono::seconds> time_limit = {};  // --timeout
   bool standard_output_is_terminal = false;
   // Set by SIGINT, SIGTERM and SIGHUP. Long loops and stream sinks look at it and return

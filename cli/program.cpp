@@ -216,6 +216,8 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
                   .sdk_directory = find_sdk(settings, program),
                   .own_program = program,
                   .device = line.global.device.value_or(settings.device.value),
+                  .link = settings.link,
+                  .allow_inbound = settings.allow_inbound,
                   .time_limit = line.global.timeout,
                   .standard_output_is_terminal = is_terminal(STDOUT_FILENO),
                   .interrupted = interrupted()};

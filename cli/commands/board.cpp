@@ -27,6 +27,17 @@ constexpr std::array kCreateOptions = {
     OptionSpec{.name = "port",
                .value_name = "PORT",
                .help = "TCP port on 127.0.0.1 for other clients of the device REST API"},
+    OptionSpec{.name = "service-uart",
+               .value_name = "PLACE",
+               .help = "Service UART with its SLIP link: pty, or tcp:PORT on 127.0.0.1; without it "
+                       "`sphere link` finds the board by itself"},
+    OptionSpec{.name = "service-baud",
+               .value_name = "BAUD",
+               .help = "Modelled rate of the service UART, such as 921600; as fast as it goes "
+                       "without it"},
+    OptionSpec{.name = "service-faults",
+               .value_name = "FAULTS",
+               .help = "Faults of that line: drop=N,flip=N (per million bytes),seed=N"},
 };
 constexpr OptionSpec kPeripheral = {
     .name = "peripheral", .required = true, .value_name = "NAME", .help = "Pin, such as gpio8"};
@@ -43,8 +54,9 @@ constexpr std::array kWatchOptions = {
                .kind = OptionKind::flag,
                .help = "Go on until Ctrl-C, which watch does anyway"}};
 
-constexpr std::array<std::string_view, 2> kCreateExamples = {
-    "sphere board create demo", "sphere board create lab --board mt3620-rdb --port 4430"};
+constexpr std::array<std::string_view, 3> kCreateExamples = {
+    "sphere board create demo", "sphere board create lab --board mt3620-rdb --port 4430",
+    "sphere board create wire --service-uart pty --service-baud 921600"};
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere board list"};
 constexpr std::array<std::string_view, 1> kShowExamples = {"sphere board show demo"};
 constexpr std::array<std::string_view, 1> kStartExamples = {"sphere board start demo"};

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
@@ -42,9 +45,8 @@ constexpr std::array kTextKeys = {
     TextKey{.key = "progress", .setting = &Settings::progress, .in_project = false},
 };
 // Keys of other programs and of the service commands.
-constexpr std::array<std::string_view, 8> kOtherKeys = {
-    "catalog", "service", "services", "deploymentTimeoutSeconds",
-    "trust",   "link",    "recovery", "gdb"};
+constexpr std::array<std::string_view, 7> kOtherKeys = {
+    "catalog", "service", "services", "deploymentTimeoutSeconds", "trust", "recovery", "gdb"};
 
 struct Choice {
   std::string_view key;
@@ -75,11 +77,61 @@ Result<void> check_choice(std::string_view key, const std::string& value, const 
   return {};
 }
 
+Result<void> take_texts(std::vector<std::string>& texts, const json::Member& member,
+                        const std::filesystem::path& file) {
+  texts.clear();
+  for (const json::Value& item : member.value.items()) {
+    if (item.string() == nullptr) {
+      return broken(file, item.source(),
+                    fmt::format("\"{}\" is not a list of strings", member.key));
+    }
+    texts.push_back(*item.string());
+  }
+  return {};
+}
+
+Result<void> take_ports(std::vector<std::uint16_t>& ports, const json::Member& member,
+                        const std::filesystem::path& file) {
+  ports.clear();
+  for (const json::Value& item : member.value.items()) {
+    const auto number = item.integer().value_or(0);
+    if (number < 1 || number > std::numeric_limits<std::uint16_t>::max()) {
+      return broken(file, item.source(), fmt::format("\"{}\" is not a list of ports", member.key));
+    }
+    ports.push_back(static_cast<std::uint16_t>(number));
+  }
+  return {};
+}
+
+// The object "link": boards beside those that are found.
+Result<void> take_link(Settings& settings, const json::Value& link,
+                       const std::filesystem::path& file) {
+  for (const json::Member& member : link.members()) {
+    if (member.key == "usb" && member.value.string() != nullptr) {
+      settings.link.usb = *member.value.string();
+    } else if (member.key == "tty") {
+      SPHERE_TRY(take_texts(settings.link.tty, member, file));
+    } else if (member.key == "tcp") {
+      SPHERE_TRY(take_texts(settings.link.tcp, member, file));
+    } else if (member.key == "allowInbound") {
+      SPHERE_TRY(take_ports(settings.allow_inbound, member, file));
+    } else {
+      settings.warnings.push_back(fmt::format("{}:{}: unknown key \"link.{}\"", file.string(),
+                                              member.key_source.line, member.key));
+    }
+  }
+  return {};
+}
+
 Result<void> take_member(Settings& settings, const json::Member& member,
                          const std::filesystem::path& file, bool is_project) {
+  if (member.key == "link" && !is_project) {
+    return take_link(settings, member.value, file);
+  }
   const auto* const known = std::ranges::find(kTextKeys, member.key, &TextKey::key);
   if (known == kTextKeys.end()) {
-    const bool other = std::ranges::find(kOtherKeys, member.key) != kOtherKeys.end();
+    const bool other =
+        member.key == "link" || std::ranges::find(kOtherKeys, member.key) != kOtherKeys.end();
     if (!other) {
       settings.warnings.push_back(fmt::format("{}:{}: unknown key \"{}\"", file.string(),
                                               member.key_source.line, member.key));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "sphere/core/result.h"
+#include "sphere/device/direct_link.h"
 #include "sphere/device/virtual_board.h"
 
 namespace sphere::cli {
@@ -27,6 +29,8 @@ struct Settings {
   Setting sdk_directory;
   Setting sign_key;
   Setting progress;
+  device::LinkSettings link;
+  std::vector<std::uint16_t> allow_inbound;  // link.allowInbound: ports that boards may reach.
   std::vector<std::string> warnings;
 };
 

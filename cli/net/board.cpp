@@ -34,9 +34,20 @@ constexpr std::array kColumns = {Column{.key = "name", .heading = "Name"},
                                  Column{.key = "connectionPath", .heading = "Connection path"},
                                  Column{.key = "pid", .heading = "Process"},
                                  Column{.key = "boardId", .heading = "Board"},
-                                 Column{.key = "port", .heading = "Port"}};
+                                 Column{.key = "port", .heading = "Port"},
+                                 Column{.key = "serviceUart", .heading = "Service UART"}};
 
 std::vector<Column> columns() { return {kColumns.begin(), kColumns.end()}; }
+
+// Where the board's SLIP link can be reached: the place of a pty is known while the board runs.
+json::Value service_uart_of(const device::BoardStatus& board) {
+  if (board.config.service_uart == "pty") {
+    return board.state == device::BoardState::stopped
+               ? json::Value{"pty"}
+               : json::Value{(board.rest_socket.parent_path() / "service.tty").string()};
+  }
+  return board.config.service_uart.empty() ? json::Value{} : json::Value{board.config.service_uart};
+}
 
 json::Value to_json(const device::BoardStatus& board) {
   const auto number_or_null = [](std::int64_t number) {
@@ -50,7 +61,8 @@ json::Value to_json(const device::BoardStatus& board) {
       .set("connectionPath", "vb-" + board.config.name)
       .set("pid", number_or_null(board.pid))
       .set("boardId", board.config.board_id)
-      .set("port", number_or_null(board.config.port));
+      .set("port", number_or_null(board.config.port))
+      .set("serviceUart", service_uart_of(board));
 }
 
 Output describe(const device::BoardStatus& board, std::string text = {}) {
@@ -71,10 +83,27 @@ Result<std::uint16_t> read_port(const Arguments& arguments) {
   return port;
 }
 
+// The options of the service UART, checked here so that a board with a wrong one is never made.
+Result<void> read_service_uart(device::BoardConfig& config, const Arguments& arguments) {
+  config.service_uart = arguments.value("service-uart").value_or("");
+  config.service_faults = arguments.value("service-faults").value_or("");
+  const auto baud = arguments.value("service-baud");
+  if (baud) {
+    const auto [end, ec] = std::from_chars(std::to_address(baud->cbegin()),
+                                           std::to_address(baud->cend()), config.service_baud);
+    if (ec != std::errc{} || end != std::to_address(baud->cend()) || config.service_baud < 300) {
+      return fail(Errc::invalid_argument, fmt::format("--service-baud {} is no baud rate", *baud),
+                  {.reason = "usage.bad-value", .value = *baud, .next = "use 300 or more"});
+    }
+  }
+  return device::check_service_uart(config);
+}
+
 Result<Output> create(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(auto boards, open_boards(context));
   device::BoardConfig config{.name = arguments.positional(0)};
   SPHERE_TRY_ASSIGN(config.port, read_port(arguments));
+  SPHERE_TRY(read_service_uart(config, arguments));
   config.board_id = arguments.value("board").value_or(config.board_id);
   SPHERE_TRY_ASSIGN(config.profile, device::parse_board_profile(
                                         arguments.value("profile").value_or("development")));

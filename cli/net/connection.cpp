@@ -2,9 +2,11 @@
 #include "cli/net/connection.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,19 +17,51 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device/attached.h"
+#include "sphere/device/direct_link.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
 #include "sphere/http/client.h"
+#include "sphere/transport/place.h"
 
 namespace sphere::cli {
 
 namespace {
 
+// Opens a link for this command; waits for another command that holds it.
+Result<std::unique_ptr<device::DirectLink>> open_link(Context& context,
+                                                      const transport::Place& place) {
+  constexpr std::chrono::milliseconds kPause{50};
+  const auto until =
+      std::chrono::steady_clock::now() + context.time_limit.value_or(std::chrono::seconds{30});
+  bool told = false;
+  while (true) {
+    auto link = device::DirectLink::open(place, context.directories.runtime / "locks");
+    if (link || link.error().code() != Errc::busy || context.interrupted ||
+        std::chrono::steady_clock::now() > until) {
+      return link;
+    }
+    if (!std::exchange(told, true)) {
+      context.reporter.step(fmt::format("Waiting: {}", link.error().message()));
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 Result<std::unique_ptr<DeviceSession>> open_session(Context& context,
                                                     device::AttachedDevice device) {
+  std::unique_ptr<device::DirectLink> link;
+  if (device.place) {
+    SPHERE_TRY_ASSIGN(link, open_link(context, *device.place));
+    device.endpoint.unix_socket = link->socket();
+  }
   SPHERE_TRY_ASSIGN(auto client, http::make_client(device.endpoint));
-  auto session = std::make_unique<DeviceSession>(
-      DeviceSession{.device = std::move(device), .rest = device::RestClient{std::move(client)}});
+  if (link) {
+    client = device::explain_failures(std::move(client), *link);
+  }
+  auto session =
+      std::make_unique<DeviceSession>(DeviceSession{.device = std::move(device),
+                                                    .link = std::move(link),
+                                                    .rest = device::RestClient{std::move(client)}});
   session->rest.set_cancelled([&context] { return context.interrupted.load(); });
   return session;
 }
@@ -72,13 +106,33 @@ Result<device::VirtualBoards> open_boards(Context& context) {
   return device::VirtualBoards{context.directories, context.keys, context.sdk_directory};
 }
 
-Result<std::unique_ptr<DeviceSession>> connect_device(Context& context) {
+Result<std::vector<device::AttachedDevice>> attached_devices(Context& context) {
   std::vector<device::AttachedDevice> attached;
-  std::vector<device::BoardStatus> all;
   if (const auto boards = open_boards(context)) {
     SPHERE_TRY_ASSIGN(attached, device::list_attached(*boards));
+  }
+  SPHERE_TRY_ASSIGN(auto places, device::find_link_places(context.link));
+  const auto is_known = [&](const transport::Place& place) {
+    return std::ranges::any_of(places, [&](const transport::Place& known) {
+      return transport::connection_path(known) == transport::connection_path(place);
+    });
+  };
+  if (auto named = transport::parse_connection_path(context.device); named && !is_known(*named)) {
+    places.push_back(*std::move(named));
+  }
+  for (transport::Place& place : places) {
+    attached.push_back(
+        device::attached_at(std::move(place), context.directories.data / "device-api-ca.pem"));
+  }
+  return attached;
+}
+
+Result<std::unique_ptr<DeviceSession>> connect_device(Context& context) {
+  std::vector<device::BoardStatus> all;
+  if (const auto boards = open_boards(context)) {
     SPHERE_TRY_ASSIGN(all, boards->list());
   }
+  SPHERE_TRY_ASSIGN(const auto attached, attached_devices(context));
   auto chosen = device::choose(attached, context.device);
   if (!chosen) {
     return tl::make_unexpected(explain_missing(all, context.device, std::move(chosen).error()));

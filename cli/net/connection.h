@@ -4,10 +4,12 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cli/context.h"
 #include "sphere/core/result.h"
 #include "sphere/device/attached.h"
+#include "sphere/device/direct_link.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
 
@@ -19,8 +21,13 @@ namespace sphere::cli {
 // A device and the way to it, for the length of one command.
 struct DeviceSession {
   device::AttachedDevice device;
+  std::unique_ptr<device::DirectLink> link = {};  // Only of a SLIP link of this command's own.
   device::RestClient rest;
 };
+
+// All devices that can be reached: running virtual boards, boards on USB, the links of the
+// configuration, and the link that --device names itself.
+[[nodiscard]] Result<std::vector<device::AttachedDevice>> attached_devices(Context& context);
 
 // The device that --device (or the environment, or the configuration) names, or the only one.
 // Nothing is sent yet. Errors: as device::choose(); a stopped virtual board is told by its name.

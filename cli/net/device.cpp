@@ -41,11 +41,7 @@ Result<Output> list_attached(Context& context, const Arguments& /*arguments*/) {
                     {.key = "name", .heading = "Name"},
                     {.key = "state", .heading = "State"},
                     {.key = "virtual", .heading = "Virtual"}};
-  if (!context.has_home) {
-    return output;  // No virtual board can be there.
-  }
-  SPHERE_TRY_ASSIGN(const auto boards, open_boards(context));
-  SPHERE_TRY_ASSIGN(const auto attached, device::list_attached(boards));
+  SPHERE_TRY_ASSIGN(const auto attached, attached_devices(context));
   for (const device::AttachedDevice& device : attached) {
     output.data.push(json::Value{}
                          .set("deviceId", device.device_id)

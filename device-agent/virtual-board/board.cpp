@@ -35,6 +35,7 @@
 #include "device-agent/virtual-board/peripherals.h"
 #include "device-agent/virtual-board/pins.h"
 #include "device-agent/virtual-board/rest_probe.h"
+#include "device-agent/virtual-board/service_uart.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
@@ -129,6 +130,7 @@ Board::Board(Parts parts, const Clock& clock)
                    Guid::random().text()} {}
 
 Board::~Board() {
+  service_uart_.reset();
   agent_.reset();
   end_all_children();
   ::unlink(rest_socket(parts_.options).c_str());
@@ -156,6 +158,9 @@ Result<void> Board::start() {
       "enforced");
   SPHERE_TRY_ASSIGN(signal_watch_, parts_.loop.watch(parts_.signals.get(), EPOLLIN,
                                                      [this](std::uint32_t) { on_signal(); }));
+  SPHERE_TRY_ASSIGN(service_uart_,
+                    ServiceUart::start(parts_.file.service_uart, parts_.options.runtime));
+  parts_.log.say(fmt::format("service UART: SLIP at {}", service_uart_->place()));
   start_by_ = clock_->monotonic() + kStartLimit;
   return attach();
 }

@@ -18,6 +18,7 @@
 #include "device-agent/virtual-board/peripherals.h"
 #include "device-agent/virtual-board/rest_probe.h"
 #include "device-agent/virtual-board/restart_policy.h"
+#include "device-agent/virtual-board/service_uart.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
@@ -109,6 +110,7 @@ class Board {
   EventLoop::Watch output_watch_;
   EventLoop::Watch signal_watch_;
   std::optional<RestProbe> probe_;
+  std::unique_ptr<ServiceUart> service_uart_;
   // Points in time at which on_time() acts.
   std::optional<Time> start_by_;  // Give up on the first start.
   std::optional<Time> start_at_;  // Start sphered again.

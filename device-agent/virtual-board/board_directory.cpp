@@ -15,6 +15,8 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "device-agent/virtual-board/service_uart.h"
+#include "device-agent/virtual-board/uart_line.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -32,6 +34,27 @@ tl::unexpected<Error> bad_member(const fs::path& file, std::string_view member) 
               {.reason = "local.file-unreadable",
                .value = file.string(),
                .next = "delete the board and create it anew"});
+}
+
+// The members serviceUart, serviceBaud and serviceFaults; all may be absent.
+Result<ServiceUartPlan> read_service_uart(const fs::path& file, const json::Value& value) {
+  auto plan = parse_service_uart(value.string_at("serviceUart").value_or(""));
+  if (!plan) {
+    return bad_member(file, "serviceUart");
+  }
+  const auto baud = value.integer_at("serviceBaud").value_or(0);
+  if (baud < 0 || baud > std::numeric_limits<std::uint32_t>::max()) {
+    return bad_member(file, "serviceBaud");
+  }
+  plan->baud = static_cast<std::uint32_t>(baud);
+  if (const auto text = value.string_at("serviceFaults").value_or(""); !text.empty()) {
+    const auto faults = parse_line_faults(text);
+    if (!faults) {
+      return bad_member(file, "serviceFaults");
+    }
+    plan->faults = *faults;
+  }
+  return plan;
 }
 
 }  // namespace
@@ -56,11 +79,13 @@ Result<BoardFile> read_board_file(const fs::path& directory) {
       (!port || *port < 0 || *port > std::numeric_limits<std::uint16_t>::max())) {
     return bad_member(file, "port");
   }
+  SPHERE_TRY_ASSIGN(const auto service_uart, read_service_uart(file, *value));
   return BoardFile{
       .identity = {.board_id = *board_id,
                    .name = *name,
                    .trust_public_test_key = value->boolean_at("trustPublicTestKey").value_or(true)},
-      .port = static_cast<std::uint16_t>(port.value_or(0))};
+      .port = static_cast<std::uint16_t>(port.value_or(0)),
+      .service_uart = service_uart};
 }
 
 Result<FileLock> lock_board(const fs::path& directory) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "device-agent/virtual-board/requests.h"
+#include "device-agent/virtual-board/service_uart.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 
@@ -15,6 +16,7 @@ namespace sphere::virtual_board {
 struct BoardFile {
   BoardIdentity identity;
   std::uint16_t port = 0;  // On 127.0.0.1; 0: none.
+  ServiceUartPlan service_uart = {};
 };
 
 // Errors: not_found (no board in this directory), corrupt (board.json, naming the member), as

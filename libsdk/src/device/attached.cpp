@@ -26,8 +26,11 @@ std::string candidates(const std::vector<const AttachedDevice*>& devices) {
   std::vector<std::string> lines;
   lines.reserve(devices.size());
   for (const AttachedDevice* const device : devices) {
-    lines.push_back(fmt::format("{} ({}, {}...)", device->connection_path, device->ip_address,
-                                device->device_id.substr(0, 16)));
+    // A device at the end of a link has not told its id yet.
+    lines.push_back(device->device_id.empty()
+                        ? device->connection_path
+                        : fmt::format("{} ({}, {}...)", device->connection_path, device->ip_address,
+                                      device->device_id.substr(0, 16)));
   }
   return join(lines, ", ");
 }

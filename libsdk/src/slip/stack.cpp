@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <poll.h>
+#include <random>
 #include <span>
 #include <string>
 #include <utility>
@@ -149,6 +150,20 @@ Wire* take_wire(std::vector<std::unique_ptr<Wire>>& wires) {
   return wires.back().get();
 }
 
+// lwIP's own choice of a port is the same in every process, and the board may still hold the
+// connection of the last one.
+bool bind_anywhere(tcp_pcb* pcb, const ip_addr_t& own) {
+  constexpr std::uint32_t kFirst = 49152;
+  constexpr std::uint32_t kPorts = 16384;
+  std::random_device random;
+  for (std::size_t tries = 0; tries < 2 * Interface::kMaxConnections; ++tries) {
+    if (tcp_bind(pcb, &own, static_cast<std::uint16_t>(kFirst + random() % kPorts)) == ERR_OK) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void set_addresses(netif& interface, Address own, Address peer) {
   constexpr Address kWholeAddress = 0xFFFFFFFF;  // No other address is "local" to a wire.
   const ip_addr_t address = to_lwip(own);
@@ -219,7 +234,7 @@ void Interface::connect(std::uint16_t port, Descriptor socket) {
   const ip_addr_t own = to_lwip(state_->config.own);
   const ip_addr_t peer = to_lwip(state_->config.peer);
   tcp_bind_netif(pcb, &state_->wire->interface);
-  if (tcp_bind(pcb, &own, 0) != ERR_OK) {
+  if (!bind_anywhere(pcb, own)) {
     tcp_abort(pcb);
     return;
   }

@@ -43,7 +43,6 @@ constexpr std::size_t kAhead = 8192;       // Bytes that wait for the stream.
 constexpr std::size_t kReserve = 2048;     // Beside them, for packets without data.
 constexpr std::size_t kSmallPacket = 128;  // Acknowledgements, requests to connect.
 constexpr std::size_t kFirstBytes = 16;
-constexpr std::chrono::milliseconds kReopen{300};
 constexpr std::chrono::milliseconds kTick{200};
 
 struct Forward {
@@ -97,6 +96,7 @@ struct BoardLink::State {
   void take_frame(std::span<const std::byte> frame);
   void accept_all();
   void write_stream();
+  void say_goodbye();
   void refresh_report();
 };
 
@@ -131,7 +131,7 @@ void BoardLink::State::open_if_due() {
     }
   }
   auto opened = config.open();
-  next_open = Clock::now() + kReopen;
+  next_open = Clock::now() + config.pause;
   const std::scoped_lock lock{mutex};
   if (!opened) {
     report.failure = std::move(opened).error();
@@ -156,7 +156,7 @@ void BoardLink::State::close_stream(Error why) {
   }
   // The other ends see it now, not after a time-out.
   interface->abort_all();
-  next_open = Clock::now() + kReopen;
+  next_open = Clock::now() + config.pause;
 }
 
 void BoardLink::State::prepare_polls() {
@@ -259,6 +259,23 @@ void BoardLink::State::write_stream() {
   }
 }
 
+// The resets of what was open: the board need not keep connections that nobody has any more.
+void BoardLink::State::say_goodbye() {
+  constexpr std::chrono::milliseconds kLimit{100};
+  const auto until = Clock::now() + kLimit;
+  while (stream && !out.empty() && Clock::now() < until) {
+    const auto count = stream->write(out);
+    if (!count) {
+      return;
+    }
+    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(*count));
+    if (*count == 0) {
+      pollfd poll{.fd = stream->descriptor(), .events = POLLOUT, .revents = 0};
+      ::poll(&poll, 1, static_cast<int>(kLimit.count()));
+    }
+  }
+}
+
 void BoardLink::State::refresh_report() {
   const auto connections = interface->counters();
   const std::scoped_lock lock{mutex};
@@ -327,6 +344,8 @@ BoardLink::~BoardLink() {
   state_->stopping = true;
   state_->notify();
   state_->thread.join();
+  state_->interface->abort_all();
+  state_->say_goodbye();
   state_->interface.reset();  // Its last packets go through the rest of the state.
 }
 

@@ -46,6 +46,7 @@ constexpr std::array kKinds = {
     Kind{.kind = PlaceKind::usb, .name = "usb", .open = open_service_usb},
     Kind{.kind = PlaceKind::tty, .name = "tty", .open = open_service_tty},
     Kind{.kind = PlaceKind::tcp, .name = "tcp", .open = open_service_tcp},
+    Kind{.kind = PlaceKind::virtual_board, .name = "virtual", .open = open_unix},
 };
 
 const Kind& row_of(PlaceKind kind) { return *std::ranges::find(kKinds, kind, &Kind::kind); }
@@ -85,6 +86,8 @@ std::string connection_path(const Place& place) {
                                                      ? target.substr(kDevices.size())
                                                      : target.substr(target.starts_with('/'))});
     }
+    case PlaceKind::virtual_board:
+      return "vb-" + place.name;
     case PlaceKind::tcp:
       break;
   }

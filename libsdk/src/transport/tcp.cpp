@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <system_error>
 #include <utility>
 
@@ -82,10 +84,28 @@ Result<std::unique_ptr<ByteStream>> open_tcp(std::string_view host_and_port) {
     if (number == 0) {
       const int on = 1;
       ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+      // What waits here stands before every later packet.
+      constexpr int kBuffer = 16384;
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof(kBuffer));
       return std::make_unique<DescriptorStream>(std::move(socket), connection_path(place));
     }
   }
   return tl::make_unexpected(nobody_there(place.target, std::generic_category().message(number)));
+}
+
+Result<std::unique_ptr<ByteStream>> open_unix(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return tl::make_unexpected(nobody_there(path, std::generic_category().message(ENAMETOOLONG)));
+  }
+  std::memcpy(static_cast<char*>(address.sun_path), path.data(), path.size());
+  Descriptor socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  // NOLINTNEXTLINE(*-reinterpret-cast): the interface of sockets
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return tl::make_unexpected(nobody_there(path, std::generic_category().message(errno)));
+  }
+  return std::make_unique<DescriptorStream>(std::move(socket), path);
 }
 
 }  // namespace sphere::transport

@@ -63,7 +63,7 @@ Result<void> Tty::configure(const LineSettings& settings) {
   state.c_cflag |= settings.parity == Parity::odd ? PARODD : 0;
   state.c_ispeed = settings.baud;
   state.c_ospeed = settings.baud;
-  state.c_cc[VMIN] = 0;  // Read returns at once; O_NONBLOCK makes that EAGAIN.
+  state.c_cc[VMIN] = 1;  // With O_NONBLOCK "nothing yet" is EAGAIN, and 0 bytes are a hang-up.
   state.c_cc[VTIME] = 0;
   if (::ioctl(descriptor(), TCSETS2, &state) != 0 || ::ioctl(descriptor(), TCGETS2, &state) != 0) {
     return failed("configure");

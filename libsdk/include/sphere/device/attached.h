@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,17 +9,20 @@
 #include "sphere/core/result.h"
 #include "sphere/device/virtual_board.h"
 #include "sphere/http/client.h"
+#include "sphere/transport/place.h"
 
 namespace sphere::device {
 
 struct AttachedDevice {
   std::string device_id;
   std::string ip_address;       // 192.168.35.2 and up, by which old scripts name boards.
-  std::string connection_path;  // "vb-<name>"
+  std::string connection_path;  // "vb-<name>", or as transport::connection_path().
   std::string name;
   std::string state;  // ready, starting, ...
   bool is_virtual = false;
   http::Endpoint endpoint;
+  // Set for a device at the end of a SLIP link, which DirectLink or LinkService opens.
+  std::optional<transport::Place> place = {};
 };
 
 // How the tools reach a virtual board: through its Unix socket, with its own certificate authority

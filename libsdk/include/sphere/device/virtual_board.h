@@ -33,6 +33,10 @@ struct BoardConfig {
   BoardProfile profile = BoardProfile::development;
   std::uint16_t port = 0;  // TCP port on 127.0.0.1 beside the Unix socket; 0: none.
   bool trust_public_test_key = true;
+  // How the service UART with its SLIP link comes out: "", "pty" or "tcp:PORT" (on 127.0.0.1).
+  std::string service_uart = {};
+  std::uint32_t service_baud = 0;   // Modelled rate of that line; 0: as fast as it goes.
+  std::string service_faults = {};  // "drop=N,flip=N,seed=N", N per million bytes.
 };
 
 // board.json in the directory of a board. Errors of load: not_found, corrupt (names the key);
@@ -40,6 +44,9 @@ struct BoardConfig {
 [[nodiscard]] Result<BoardConfig> load_board_config(const std::filesystem::path& directory);
 [[nodiscard]] Result<void> store_board_config(const std::filesystem::path& directory,
                                               const BoardConfig& config);
+
+// Whether the three members of the service UART have their form. Errors: invalid_argument.
+[[nodiscard]] Result<void> check_service_uart(const BoardConfig& config);
 
 enum class BoardState : std::uint8_t { stopped, starting, running };
 [[nodiscard]] std::string_view to_text(BoardState state);

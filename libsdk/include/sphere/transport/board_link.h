@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -57,8 +58,9 @@ class BoardLink {
  public:
   struct Config {
     std::string name;  // For messages: the connection path.
-    // Opens the stream; called again 3 times a second while the link waits.
+    // Opens the stream; called again after `pause` while the link waits.
     std::function<Result<std::unique_ptr<ByteStream>>()> open;
+    std::chrono::milliseconds pause{300};
     bool open_again = true;  // After a loss. A link that never opened stays waiting if this is set.
     slip::Address own = slip::kHostAddress;
     slip::Address peer = slip::kBoardAddress;

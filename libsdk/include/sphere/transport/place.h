@@ -12,14 +12,16 @@
 
 namespace sphere::transport {
 
-enum class PlaceKind : std::uint8_t { usb, tty, tcp };
+enum class PlaceKind : std::uint8_t { usb, tty, tcp, virtual_board };
 [[nodiscard]] std::string_view to_text(PlaceKind kind);
 
 // Where a board's service UART is reached.
 struct Place {
   PlaceKind kind = PlaceKind::usb;
-  // usb: bus and port numbers, "1-2.4.3"; tty: the device's path; tcp: "host:port".
+  // usb: bus and port numbers, "1-2.4.3"; tty: the device's path; tcp: "host:port"; virtual board:
+  // the path of its socket.
   std::string target;
+  std::string name = {};  // Of a virtual board.
 };
 
 // The name that --device takes:
@@ -27,6 +29,7 @@ struct Place {
 //   usb  "1-2.4.3" is 1243; 1-2-4-13 when a number is above 9
 //   tty  /dev/ttyUSB2 is tty-ttyUSB2, /dev/pts/4 is tty-pts-4
 //   tcp  localhost:5000 is tcp-localhost-5000
+//   virtual board  demo is vb-demo
 [[nodiscard]] std::string connection_path(const Place& place);
 
 // The place that a connection path of a tty or TCP link names; nothing for other texts. Whether
@@ -45,5 +48,6 @@ struct Place {
 [[nodiscard]] Result<std::unique_ptr<ByteStream>> open_tty(const std::string& path,
                                                            const LineSettings& settings);
 [[nodiscard]] Result<std::unique_ptr<ByteStream>> open_tcp(std::string_view host_and_port);
+[[nodiscard]] Result<std::unique_ptr<ByteStream>> open_unix(const std::string& path);
 
 }  // namespace sphere::transport
