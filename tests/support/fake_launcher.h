@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/descriptor.h"
@@ -24,6 +25,7 @@ struct FakeAppControl {
   Descriptor ended{::eventfd(0, EFD_CLOEXEC)};
   std::optional<ExitStatus> status;
   Descriptor output;
+  std::optional<agent::CrashRecord> crash;
   int terminated = 0;
   bool ignores_terminate = false;
 
@@ -89,6 +91,9 @@ class FakeLauncher final : public agent::Launcher {
     std::optional<ExitStatus> poll() override {
       control_->output.reset();
       return control_->status;
+    }
+    [[nodiscard]] const agent::CrashRecord* crash() const override {
+      return control_->crash ? &*control_->crash : nullptr;
     }
     void terminate() override {
       ++control_->terminated;

@@ -91,6 +91,32 @@ Answer<void> check_pins(const manifest::Manifest& manifest,
   return {};
 }
 
+// Whole peripherals: an ISU belongs to one app, whatever it uses it as.
+std::vector<std::string> peripherals_of(const manifest::Capabilities& capabilities) {
+  std::vector<std::string> names;
+  for (const auto* list : {&capabilities.uart, &capabilities.i2c_master, &capabilities.spi_master,
+                           &capabilities.pwm, &capabilities.adc}) {
+    for (const auto& entry : *list) {
+      names.push_back(entry.text);
+    }
+  }
+  return names;
+}
+
+Answer<void> check_peripherals(const manifest::Manifest& manifest,
+                               const std::vector<PinClaim>& claims) {
+  for (const auto& name : peripherals_of(manifest.capabilities)) {
+    const auto taken = std::ranges::find_if(
+        claims, [&](const PinClaim& claim) { return claim.peripheral == name; });
+    if (taken != claims.end()) {
+      return refuse(device_api::kPeripheralInUse,
+                    fmt::format("{} is used by app {}", name, taken->app),
+                    "delete that app, or use another peripheral");
+    }
+  }
+  return {};
+}
+
 Answer<Executable> check_entry_point(const image::Package& package,
                                      const manifest::Manifest& manifest) {
   const auto* file = package.files.find(manifest.entry_point);
@@ -140,6 +166,7 @@ Answer<Admitted> admit(const image::Verified<image::Package>& package,
   SPHERE_TRY(check_runtime(*package, manifest));
   SPHERE_TRY_ASSIGN(const auto executable, check_entry_point(*package, manifest));
   SPHERE_TRY(check_pins(manifest, board_pins, claims));
+  SPHERE_TRY(check_peripherals(manifest, claims));
   const auto storage = manifest.capabilities.mutable_storage_kb.value_or(0);
   if (storage > kStorageLimitKb) {
     return refuse(
@@ -155,6 +182,9 @@ std::vector<PinClaim> claims_of(const manifest::Manifest& manifest) {
     if (entry.number) {
       claims.push_back({.app = manifest.name, .pin = *entry.number});
     }
+  }
+  for (auto& name : peripherals_of(manifest.capabilities)) {
+    claims.push_back({.app = manifest.name, .peripheral = std::move(name)});
   }
   return claims;
 }

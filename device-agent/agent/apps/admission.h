@@ -17,10 +17,11 @@ inline constexpr std::uint32_t kHighestApiSet = 15;
 inline constexpr std::uint32_t kRuntimeIdentity = 3;  // Identity type of a dependency entry.
 inline constexpr std::uint32_t kStorageLimitKb = 64;
 
-// Pins that another app, installed or to be installed beside this one, has.
+// A pin or peripheral that another app, installed or to be installed beside this one, has.
 struct PinClaim {
   std::string app;  // Its name, for the message.
-  std::int64_t pin = 0;
+  std::int64_t pin = -1;
+  std::string peripheral = {};  // "ISU0", "PWM-CONTROLLER-1", "ADC-CONTROLLER-0".
 };
 
 struct Admitted {

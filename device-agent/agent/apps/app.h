@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device-agent/agent/apps/backoff.h"
+#include "device-agent/agent/apps/executable.h"
 #include "device-agent/agent/apps/output_log.h"
 #include "device-agent/agent/apps/store.h"
 #include "device-agent/agent/apps/transitions.h"
@@ -39,6 +40,8 @@ struct App {
   Descriptor output_pipe = {};
   std::chrono::nanoseconds started{0};
   std::string started_at = {};
+  std::string build_id = {};  // Of its program.
+  Machine executable = Machine::native;
 
   std::optional<Loop::Timer> timer = {};               // SIGKILL, or the next start.
   std::vector<std::function<void()>> on_stopped = {};  // Who waits for its end.

@@ -42,6 +42,19 @@ tl::unexpected<Refusal> not_present(const Guid& component) {
                 "list what is there with: sphere device image list-installed");
 }
 
+// What the app's control group is charged, where there is one; else what its process has.
+ProcessMemory memory_of(const AppProcess& process) {
+  auto memory = process_memory(process.pid());
+  const auto* group = process.group();
+  if (group != nullptr && group->memory_bytes() > 0) {
+    constexpr std::uint64_t kRoundUp = 1023;
+    memory.total_kb = (group->memory_bytes() + kRoundUp) / 1024;
+    memory.user_kb = (group->user_bytes() + kRoundUp) / 1024;
+    memory.peak_kb = std::max(memory.peak_kb, memory.user_kb);
+  }
+  return memory;
+}
+
 }  // namespace
 
 AppManager::AppManager(Parts parts) : parts_{std::move(parts)} {
@@ -166,6 +179,9 @@ void AppManager::stop_app(App& app, const std::function<void()>& stopped) {
   if (app.phase == Phase::running) {
     move(app, Event::stop);
     app.process->terminate();
+    if (app.timer) {  // That of its recovery.
+      parts_.loop->cancel(*app.timer);
+    }
     app.timer = parts_.loop->after(kStopGrace, [&app] {
       app.timer.reset();
       if (app.process) {
@@ -354,8 +370,7 @@ std::vector<device_api::App> AppManager::list() const {
         .restarts = app->restarts};
     entry.last_exit = app->last_exit;
     if (app->process) {
-      entry.memory_bytes =
-          static_cast<std::int64_t>(process_memory(app->process->pid()).total_kb * 1024);
+      entry.memory_bytes = static_cast<std::int64_t>(memory_of(*app->process).total_kb * 1024);
       entry.started_at = app->started_at;
     }
     apps.push_back(std::move(entry));
@@ -382,7 +397,7 @@ std::uint64_t AppManager::memory_kb(std::uint32_t attribute) const {
   std::uint64_t sum = 0;
   for (const auto& [component, app] : apps_) {
     if (app->process) {
-      const auto memory = process_memory(app->process->pid());
+      const auto memory = memory_of(*app->process);
       const auto user_or_peak = attribute == 1 ? memory.user_kb : memory.peak_kb;
       sum += attribute == 0 ? memory.total_kb : user_or_peak;
     }

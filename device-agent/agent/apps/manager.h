@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "device-agent/agent/apps/admission.h"
@@ -20,6 +21,7 @@
 #include "device-agent/agent/event_log.h"
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
+#include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/planner.h"
 #include "device-agent/agent/sandbox/policy.h"
@@ -105,7 +107,16 @@ class AppManager {
   void attach(App& app, std::unique_ptr<AppProcess> process, BrokerSession::Parts broker);
   void on_output(App& app);
   void on_process(App& app);
-  void note_exit(App& app, const ExitStatus& status);
+  // How a process ended, gathered before it is let go.
+  struct End {
+    ExitStatus status;
+    std::optional<CrashRecord> crash;
+    bool out_of_memory = false;
+  };
+  [[nodiscard]] static End end_of(const App& app, const ExitStatus& status);
+  void note_exit(App& app, const End& end);
+  void note_signal(const App& app, const End& end, std::string_view kind);
+  void watch_recovery(App& app);
   void restart_later(App& app, std::chrono::nanoseconds delay);
   void detach(App& app);
   void stop_app(App& app, const std::function<void()>& stopped);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The part of AppManager that deals with processes: start, output, end, restart.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include <fmt/format.h>
 #include <tl/expected.hpp>
 
 #include "device-agent/agent/apps/admission.h"
@@ -38,6 +41,9 @@
 
 namespace sphere::agent {
 namespace {
+
+// The wait after a start that was refused, unless the back-off asks for more.
+constexpr std::chrono::seconds kRefusedDelay{1};
 
 struct Ends {
   Descriptor ours, theirs;
@@ -103,9 +109,21 @@ Answer<void> AppManager::start_now(App& app, Event event) {
   }
   auto started = launch(app);
   if (!started) {
-    move(app, Event::refused);
+    auto fields = json::Value{}.set("reason", started.error().message);
+    if (app.sandbox && !app.sandbox->passed && !app.sandbox->layers.empty()) {
+      fields.set("layer", app.sandbox->layers.back().id);
+    }
     parts_.events->add("SandboxRefused", app.stored.component.text(), app.stored.image.text(),
-                       json::Value{}.set("reason", started.error().message));
+                       std::move(fields));
+    // Nobody waits for the answer to a start that the agent made itself: it tries again.
+    if (event == Event::ended_again || event == Event::due) {
+      move(app, Event::refused_again);
+      const auto now = parts_.clock->monotonic();
+      restart_later(
+          app, std::max<std::chrono::nanoseconds>(app.backoff.on_exit(now, now), kRefusedDelay));
+    } else {
+      move(app, Event::refused);
+    }
     return started;
   }
   move(app, Event::released);
@@ -113,7 +131,20 @@ Answer<void> AppManager::start_now(App& app, Event event) {
   app.started_at = to_rfc3339(parts_.clock->unix_seconds());
   parts_.events->add("AppStarted", app.stored.component.text(), app.stored.image.text(),
                      json::Value{json::Object{}});
+  watch_recovery(app);
   return {};
+}
+
+void AppManager::watch_recovery(App& app) {
+  if (!app.backoff.waiting()) {
+    return;
+  }
+  app.timer = parts_.loop->after(Backoff::kHealthy, [this, &app] {
+    app.timer.reset();
+    app.backoff.clear();
+    parts_.events->add("AppRecovered", app.stored.component.text(), app.stored.image.text(),
+                       json::Value{json::Object{}});
+  });
 }
 
 Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) const {
@@ -183,6 +214,8 @@ Answer<void> AppManager::launch(App& app) {
     return error ? refuse(code_of(*error), *error)
                  : refuse(device_api::kInternal, "the app could not be started");
   }
+  app.build_id = build_id_of(program.bytes());
+  app.executable = admitted.executable.machine;
   app.manifest = std::move(admitted.manifest);
   app.process = std::move(launched.process);
   app.output_pipe = std::move(pipe->ours);
@@ -226,8 +259,9 @@ void AppManager::on_process(App& app) {
     on_output(app);
   }
   app.output->finish();
+  const auto end = end_of(app, *status);
   detach(app);
-  note_exit(app, *status);
+  note_exit(app, end);
   if (move(app, Event::ended)) {
     for (const auto& waiting : std::exchange(app.on_stopped, {})) {
       waiting();
@@ -258,25 +292,60 @@ void AppManager::restart_later(App& app, std::chrono::nanoseconds delay) {
   });
 }
 
-void AppManager::note_exit(App& app, const ExitStatus& status) {
-  const bool signalled = status.signal != 0;
-  app.last_exit = {.kind = signalled ? "signal" : "exit",
-                   .code = signalled ? status.signal : status.code,
+AppManager::End AppManager::end_of(const App& app, const ExitStatus& status) {
+  End end{.status = status, .crash = {}};
+  if (const auto* crash = app.process->crash()) {
+    end.crash = *crash;
+  }
+  const auto* group = app.process->group();
+  end.out_of_memory = status.signal == SIGKILL && group != nullptr && group->memory_kills() > 0;
+  return end;
+}
+
+void AppManager::note_exit(App& app, const End& end) {
+  const int signal = end.status.signal;
+  // The timer of an app that does not handle its signal is its watchdog.
+  const std::string_view by_signal =
+      end.out_of_memory ? "limit" : (signal == SIGALRM ? "watchdog" : "signal");
+  const auto kind = signal == 0 ? std::string_view{"exit"} : by_signal;
+  app.last_exit = {.kind = std::string{kind},
+                   .code = signal != 0 ? signal : end.status.code,
                    .at = to_rfc3339(parts_.clock->unix_seconds())};
-  const auto number = [](int value) { return json::Value{static_cast<std::int64_t>(value)}; };
   // Ends that the board asked for are no news.
   if (app.phase == Phase::stopping) {
     return;
   }
-  if (signalled) {
-    parts_.events->add("AppCrash", app.stored.component.text(), app.stored.image.text(),
-                       json::Value{}
-                           .set("exit_status", number(status.code))
-                           .set("signal_status", number(status.signal)));
+  if (signal != 0) {
+    note_signal(app, end, kind);
   } else {
     parts_.events->add("AppExit", app.stored.component.text(), app.stored.image.text(),
-                       json::Value{}.set("exit_code", number(status.code)));
+                       json::Value{}.set("exit_code", static_cast<std::int64_t>(end.status.code)));
   }
+}
+
+void AppManager::note_signal(const App& app, const End& end, std::string_view kind) {
+  const auto number = [](int value) { return json::Value{static_cast<std::int64_t>(value)}; };
+  const auto component = app.stored.component.text();
+  const auto image = app.stored.image.text();
+  if (end.crash) {
+    parts_.events->add("AppCrash", component, image, crash_fields(*end.crash, app.build_id));
+  }
+  auto fields = json::Value{}
+                    .set("exit_status", number(end.status.code))
+                    .set("signal_status", number(end.status.signal));
+  if (end.crash) {
+    fields.set("signal_code", number(end.crash->code));
+  }
+  if (kind == "limit") {
+    const bool emulated = app.executable == Machine::arm;
+    fields.set("limit", "memory")
+        .set("limit_bytes", static_cast<std::int64_t>(group_bytes(parts_.memory, emulated)))
+        .set("reason", fmt::format("the app needed more than its {} KiB of memory",
+                                   parts_.memory.app_bytes / 1024));
+  } else if (kind == "watchdog") {
+    fields.set("watchdog", true);
+  }
+  parts_.events->add("AppCrash", component, image, std::move(fields));
 }
 
 void AppManager::detach(App& app) {

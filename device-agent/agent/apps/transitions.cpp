@@ -45,6 +45,8 @@ std::string_view to_text(Event event) {
       return "start";
     case Event::refused:
       return "refused";
+    case Event::refused_again:
+      return "refused-again";
     case Event::released:
       return "released";
     case Event::stop:

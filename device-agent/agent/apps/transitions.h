@@ -20,16 +20,17 @@ enum class Phase : std::uint8_t {
 };
 
 enum class Event : std::uint8_t {
-  installed,    // The store holds an image.
-  start,        // By hand, at boot, after install.
-  refused,      // The sandbox or a check said no.
-  released,     // The self-check passed and the program runs.
-  stop,         // By hand, before an update or a delete.
-  ended_again,  // Ended while running; starts again at once.
-  ended_often,  // Ended while running; starts again later.
-  due,          // The wait is over.
-  ended,        // Ended while stopping.
-  removed,      // The store no longer holds an image.
+  installed,      // The store holds an image.
+  start,          // By hand, at boot, after install.
+  refused,        // The sandbox or a check said no.
+  refused_again,  // The same of a start after an end or a wait: tried again later.
+  released,       // The self-check passed and the program runs.
+  stop,           // By hand, before an update or a delete.
+  ended_again,    // Ended while running; starts again at once.
+  ended_often,    // Ended while running; starts again later.
+  due,            // The wait is over.
+  ended,          // Ended while stopping.
+  removed,        // The store no longer holds an image.
 };
 
 struct Transition {
@@ -47,6 +48,7 @@ inline constexpr std::array kTransitions = {
     Transition{Phase::stopped, Event::stop, Phase::stopped},
     Transition{Phase::stopped, Event::removed, Phase::absent},
     Transition{Phase::starting, Event::refused, Phase::stopped},
+    Transition{Phase::starting, Event::refused_again, Phase::backing_off},
     Transition{Phase::starting, Event::released, Phase::running},
     Transition{Phase::running, Event::stop, Phase::stopping},
     Transition{Phase::running, Event::ended_again, Phase::starting},

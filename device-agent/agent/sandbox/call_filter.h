@@ -29,7 +29,8 @@ enum class CallAbi : std::uint8_t { amd64, arm64, armhf };
 // calls that are not in the table are answered EPERM.
 [[nodiscard]] FilterProgram compile_filter(const FilterKey& key, CallAbi abi);
 
-// The filter of an app's init: it waits, reports and ends.
+// The filter of an app's init: it waits for the app, looks where it stands when it crashes, reports
+// and ends.
 [[nodiscard]] FilterProgram compile_init_filter(CallAbi abi);
 
 // Loads `program` for this thread and all it starts. Needs no_new_privs.

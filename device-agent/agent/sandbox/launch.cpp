@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <memory>
+#include <optional>
 #include <sched.h>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "device-agent/agent/sandbox/app_process.h"
+#include "device-agent/agent/sandbox/app_watch.h"
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
@@ -99,19 +101,6 @@ Step make_namespaces(const Plan& plan, const LauncherFaults& faults) {
   return require(::sethostname("sphere", 6) == 0, "L1", "set the host name");
 }
 
-int wait_for_app(pid_t app) {
-  while (true) {
-    int status = 0;
-    const pid_t ended = ::waitpid(-1, &status, 0);
-    if (ended == app) {
-      return status;
-    }
-    if (ended < 0 && errno != EINTR) {
-      return 0;
-    }
-  }
-}
-
 // pid 1. Its end is the end of every process in the namespace.
 [[noreturn]] void run_init(const Plan& plan, const image::Package& package,
                            const LauncherFaults& faults) {
@@ -134,15 +123,15 @@ int wait_for_app(pid_t app) {
   if (app < 0) {
     refuse_with({.layer = "L1", .what = "make the app's process", .number = errno});
   }
+  // An emulated app's registers are those of the emulator: nothing to see.
+  auto watch = plan.emulated || !plan.watch_crashes ? std::nullopt : AppWatch::trace(app);
   ::dup2(kStatusDescriptor, 0);
   ::close_range(1, ~0U, 0);
   if (!drop_bounding_set() || !drop_capabilities() ||
       !load_filter(compile_init_filter(own_abi()))) {
     ::_exit(EXIT_FAILURE);
   }
-  const int status = wait_for_app(app);
-  send_message(0, WIFSIGNALED(status) ? json::Value{}.set("signal", WTERMSIG(status))
-                                      : json::Value{}.set("exit", WEXITSTATUS(status)));
+  send_message(0, watch ? watch->wait() : AppWatch{app}.wait());
   ::_exit(EXIT_SUCCESS);
 }
 

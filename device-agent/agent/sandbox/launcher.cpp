@@ -31,6 +31,7 @@
 
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/cgroup.h"
+#include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "device-agent/agent/sandbox/self_check.h"
@@ -202,6 +203,9 @@ class SandboxedApp final : public AppProcess {
     if (const auto message = receive_message(status_.get())) {
       ended_.code = static_cast<int>(message->integer_at("exit").value_or(0));
       ended_.signal = static_cast<int>(message->integer_at("signal").value_or(0));
+      if (const auto* crash = message->find("crash")) {
+        crash_ = crash_from_json(*crash);
+      }
     }
     ::waitpid(std::exchange(init_, -1), nullptr, 0);
     return ended_;
@@ -215,6 +219,7 @@ class SandboxedApp final : public AppProcess {
   }
 
   [[nodiscard]] const AppGroup* group() const override { return group_.get(); }
+  [[nodiscard]] const CrashRecord* crash() const override { return crash_ ? &*crash_ : nullptr; }
   void own(std::unique_ptr<AppGroup> group) { group_ = std::move(group); }
 
   // The app's process, still held at the gate: its number cannot have been given away.
@@ -235,6 +240,7 @@ class SandboxedApp final : public AppProcess {
   pid_t app_ = 0;
   Descriptor handle_;  // pidfd
   ExitStatus ended_;
+  std::optional<CrashRecord> crash_;
   std::unique_ptr<AppGroup> group_;  // Ends after the processes in it.
 };
 

@@ -11,6 +11,7 @@
 
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/cgroup.h"
+#include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/descriptor.h"
@@ -30,6 +31,8 @@ class AppProcess {
   [[nodiscard]] virtual std::optional<ExitStatus> poll() = 0;
   virtual void terminate() = 0;  // SIGTERM to the app.
   virtual void kill() = 0;       // Ends the app and all it started.
+  // Where it stood when a signal ended it; of a native app only, after its end.
+  [[nodiscard]] virtual const CrashRecord* crash() const { return nullptr; }
   // Its control groups; null without any.
   [[nodiscard]] virtual const AppGroup* group() const { return nullptr; }
 };

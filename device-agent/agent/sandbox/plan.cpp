@@ -28,6 +28,7 @@ void read_switches(const json::Value& value, Plan& plan) {
   const auto flag = [&](std::string_view name) { return value.boolean_at(name).value_or(false); };
   plan.user_namespace = flag("userNamespace");
   plan.pivot_root = flag("pivotRoot");
+  plan.watch_crashes = flag("watchCrashes");
   plan.mdwe = flag("mdwe");
   plan.landlock_abi = static_cast<int>(value.integer_at("landlockAbi").value_or(0));
   plan.network = flag("network");
@@ -63,6 +64,7 @@ json::Value to_json(const Plan& plan) {
       .set("fileBytes", plan.file_bytes)
       .set("userNamespace", plan.user_namespace)
       .set("pivotRoot", plan.pivot_root)
+      .set("watchCrashes", plan.watch_crashes)
       .set("mdwe", plan.mdwe)
       .set("landlockAbi", plan.landlock_abi)
       .set("network", plan.network)

@@ -50,6 +50,7 @@ struct Plan {
   std::vector<LayerVerdict> layers = {};  // For the report; stays with the agent.
   bool user_namespace = true;
   bool pivot_root = true;
+  bool watch_crashes = true;  // The init traces the app; nobody else can then.
   bool mdwe = false;
   int landlock_abi = 0;  // 0: no Landlock rules.
   // The app shares the device's network namespace, behind the firewall.

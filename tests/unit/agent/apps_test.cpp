@@ -484,3 +484,110 @@ TEST_CASE("an app's events do not push out those of others") {
   violate(1);
   CHECK(log.after(0, SIZE_MAX).back().fields.integer_at("call") == 1);
 }
+
+TEST_CASE("a crash with registers is an event of its own beside that of its signal") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+
+  bench.on_loop([&] {
+    auto& app = *bench.launcher.apps[id(1)];
+    app.crash = agent::CrashRecord{
+        .signal = SIGSEGV,
+        .code = 1,
+        .program_counter = {.address = 0x401234, .module = "/mnt/apps/x/bin/app", .offset = 0x1234},
+        .return_address = {},
+        .thread = "app"};
+    app.end({.code = 0, .signal = SIGSEGV});
+  });
+
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 2; }));
+  const auto events = bench.loop->call([&] { return bench.events->after(0); });
+  std::vector<json::Value> crashes;
+  for (const auto& event : events) {
+    if (event.category == "AppCrash") {
+      crashes.push_back(event.fields);
+    }
+  }
+  REQUIRE(crashes.size() == 2);
+  CHECK(crashes[0].string_at("pc") == "0x401234");
+  CHECK(crashes[0].string_at("pc_offset") == "0x1234");
+  CHECK(crashes[1].integer_at("signal_status") == SIGSEGV);
+  CHECK(crashes[1].integer_at("signal_code") == 1);
+}
+
+TEST_CASE("an alarm that nobody handles is reported as the app's watchdog") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+
+  bench.on_loop([&] { bench.launcher.apps[id(1)]->end({.code = 0, .signal = SIGALRM}); });
+
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 2; }));
+  const auto apps = bench.send("GET", "/sphere/v1/apps").body().find("apps")->items();
+  CHECK(apps.front().find("lastExit")->string_at("kind") == "watchdog");
+  CHECK(apps.front().find("lastExit")->integer_at("code") == SIGALRM);
+}
+
+TEST_CASE("a start that is refused after an end is tried again until it succeeds") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+
+  bench.on_loop([&] {
+    bench.launcher.refuse = Error{Errc::io, "no memory for another process"};
+    bench.launcher.apps[id(1)]->end({.code = 1, .signal = 0});
+  });
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 2; }));
+  CHECK(bench.state_of(1) == "stopped");
+  CHECK(has(categories(bench), "SandboxRefused"));
+  bench.on_loop([&] { bench.clock.advance(2s); });
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 3; }));
+  bench.on_loop([&] {
+    bench.launcher.refuse.reset();
+    bench.clock.advance(300s);
+  });
+
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 4; }));
+  CHECK(bench.state_of(1) == "running");
+}
+
+TEST_CASE("an app that leaves its restart loop is an event, once") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  for (std::size_t exits = 1; exits <= 5; ++exits) {
+    bench.on_loop([&] { bench.launcher.apps[id(1)]->end({.code = 1, .signal = 0}); });
+    CHECK(bench.soon([&] {
+      return exits == 5 ? bench.apps->phase(test_guid(1)) == agent::Phase::backing_off
+                        : bench.launcher.orders.size() == exits + 1;
+    }));
+  }
+  bench.on_loop([&] { bench.clock.advance(2s); });
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 6; }));
+  CHECK_FALSE(has(categories(bench), "AppRecovered"));
+
+  bench.on_loop([&] { bench.clock.advance(301s); });
+
+  CHECK(bench.soon([&] {
+    const auto events = bench.events->after(0);
+    return std::ranges::any_of(events,
+                               [](const auto& event) { return event.category == "AppRecovered"; });
+  }));
+  bench.on_loop([&] { bench.launcher.apps[id(1)]->end({.code = 1, .signal = 0}); });
+  CHECK(bench.soon([&] { return bench.launcher.orders.size() == 7; }));
+}
+
+TEST_CASE("T14 a peripheral of one app cannot be had by another, whatever it is used as") {
+  AgentBench bench;
+  REQUIRE(
+      bench.install({.capabilities = R"({"Uart":["ISU0"],"Pwm":["PWM-CONTROLLER-0"]})"}).status ==
+      200);
+  for (const auto* wish : {R"({"I2cMaster":["ISU0"]})", R"({"SpiMaster":["ISU0"]})",
+                           R"({"Uart":["ISU0"]})", R"({"Pwm":["PWM-CONTROLLER-0"]})"}) {
+    INFO(wish);
+    const auto refused = bench.install({.component = 2, .image = 12, .capabilities = wish});
+    CHECK(error_of(refused) == device_api::kPeripheralInUse);
+    CHECK(bench.state_of(1) == "running");
+    CHECK(bench.state_of(2) == "notPresent");
+  }
+  CHECK(
+      bench.install({.component = 2, .image = 12, .capabilities = R"({"Uart":["ISU1"]})"}).status ==
+      200);
+}

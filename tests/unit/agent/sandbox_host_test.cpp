@@ -223,3 +223,64 @@ TEST_CASE("an ARM app runs in the emulator under policy dev, and the report says
   CHECK(running.launch.report.layers[7].state == LayerState::absent);
   CHECK(running.launch.report.layers[7].detail.find("qemu-user") != std::string::npos);
 }
+
+TEST_CASE("a null pointer gives registers that lead to the faulting line") {
+  SKIP_WITHOUT_SANDBOX();
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"crash"}});
+  INFO(refusal(running.launch));
+  REQUIRE(running.launch.process);
+  const auto text = read_to_end(running.output.get());
+
+  CHECK(wait_for(*running.launch.process).signal == SIGSEGV);
+
+  INFO(text);
+  const auto* crash = running.launch.process->crash();
+  REQUIRE(crash != nullptr);
+  const auto at = text.find("crash at: ");
+  REQUIRE(at != std::string::npos);
+  const auto function = std::stoull(text.substr(at + 10), nullptr, 16);
+  CHECK(crash->signal == SIGSEGV);
+  CHECK(crash->code == SEGV_MAPERR);
+  CHECK(crash->fault_address == 0);
+  CHECK(crash->program_counter.address >= function);
+  CHECK(crash->program_counter.address < function + 64);
+  CHECK(crash->program_counter.module == "/mnt/apps/" + test::test_guid(1).text() + "/bin/app");
+  CHECK(crash->program_counter.offset > 0);
+  CHECK(crash->stack != 0);
+  CHECK(crash->return_address.address != 0);
+  // The name of what was executed by descriptor is the number of the descriptor.
+  CHECK_FALSE(crash->thread.empty());
+}
+
+TEST_CASE("an alarm that nobody handles ends an app with its signal") {
+  SKIP_WITHOUT_SANDBOX();
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"alarm"}});
+  REQUIRE(running.launch.process);
+
+  CHECK(wait_for(*running.launch.process).signal == SIGALRM);
+}
+
+TEST_CASE("an app can touch its budget and is killed by the kernel not far beyond") {
+  SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(test::this_kernel().memory != Controller::none,
+              "no memory controller: run as root with cgroup v2 or v1");
+  SandboxBench sandbox;
+  auto running = sandbox.start({.arguments = {"memory"}});
+  INFO(refusal(running.launch));
+  REQUIRE(running.launch.process);
+  const auto text = read_to_end(running.output.get());
+
+  const auto status = wait_for(*running.launch.process);
+
+  INFO(text);
+  CHECK(status.signal == SIGKILL);
+  REQUIRE(running.launch.process->group() != nullptr);
+  CHECK(running.launch.process->group()->memory_kills() > 0);
+  const auto last = text.rfind("memory: ");
+  REQUIRE(last != std::string::npos);
+  const auto touched = std::stoul(text.substr(last + 8));
+  CHECK(touched >= 256);
+  CHECK(touched <= 512);
+}

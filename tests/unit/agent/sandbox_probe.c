@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs inside a sandbox and prints what it sees, one "name: value" a line. Its arguments say how it
- * ends: "exit N", "abort", or "wait" for a signal.
+ * ends: "exit N", "abort", "crash", "memory", "alarm", or "wait" for a signal.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +84,34 @@ static void count_processes(void) {
   printf("visible processes: %d\n", count);
 }
 
+/* Ends in a fault whose place the test knows. */
+__attribute__((noinline)) static void crash_here(volatile int* where) { *where = 1; }
+
+static void crash(void) {
+  volatile int* volatile nowhere = NULL;
+  void (*function)(volatile int*) = crash_here;
+  uintptr_t address = 0;
+  memcpy(&address, &function, sizeof(address));
+  printf("crash at: %#lx\n", (unsigned long)address);
+  fflush(stdout);
+  crash_here(nowhere);
+  printf("still here\n");
+}
+
+/* Touches memory until something stops it, and says how much after each 16 KiB. */
+static void use_memory(void) {
+  for (unsigned kib = 16; kib <= 65536; kib += 16) {
+    char* piece = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (piece == MAP_FAILED) {
+      printf("memory: error %d\n", errno);
+      break;
+    }
+    memset(piece, 1, 16384);
+    printf("memory: %u\n", kib);
+    fflush(stdout);
+  }
+}
+
 int main(int argc, char* argv[]) {
   static const char* const kStatus[] = {"CapEff", "CapBnd", "NoNewPrivs", NULL};
   static const char* const kNetwork[] = {"  eth", "  wlan", "  en", NULL};
@@ -105,6 +136,17 @@ int main(int argc, char* argv[]) {
   }
   if (argc > 1 && strcmp(argv[1], "abort") == 0) {
     abort();
+  }
+  if (argc > 1 && strcmp(argv[1], "crash") == 0) {
+    crash();
+  }
+  if (argc > 1 && strcmp(argv[1], "memory") == 0) {
+    use_memory();
+  }
+  if (argc > 1 && strcmp(argv[1], "alarm") == 0) {
+    const struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+    setitimer(ITIMER_REAL, &soon, NULL);
+    pause();
   }
   while (argc > 1 && strcmp(argv[1], "wait") == 0) {
     pause();
