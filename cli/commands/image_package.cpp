@@ -13,6 +13,7 @@
 #include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
+#include "cli/commands/image_package_v2.h"
 #include "cli/commands/nouns.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -29,7 +30,10 @@ constexpr std::array<std::string_view, 1> kManifestAliases = {"m"};
 constexpr std::array<std::string_view, 1> kHardwareAliases = {"h"};
 constexpr std::array<std::string_view, 1> kDefinitionAliases = {"f"};
 constexpr std::array<std::string_view, 1> kApiSetAliases = {"s"};
-constexpr std::array<std::string_view, 1> kFormats = {"v1"};
+constexpr std::array<std::string_view, 2> kFormats = {"v1", "v2"};
+constexpr std::array<std::string_view, 5> kBodyFormats = {"auto", "block", "squashfs", "erofs",
+                                                          "device-tree"};
+constexpr std::array<std::string_view, 4> kMachines = {"none", "arm", "x86-64", "aarch64"};
 constexpr std::array<std::string_view, 3> kPackageAliases = {"image", "imagepackage", "p"};
 
 constexpr OptionSpec kKey{.name = "key",
@@ -53,6 +57,52 @@ constexpr OptionSpec kPackage{.name = "image-package",
                               .value_name = "FILE",
                               .help = "The image package; the same as FILE",
                               .aliases = kPackageAliases};
+
+constexpr OptionSpec kImageId{
+    .name = "image-id",
+    .value_name = "GUID",
+    .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH or format v2"};
+constexpr OptionSpec kBuildDate{
+    .name = "build-date",
+    .value_name = "TIME",
+    .help =
+        "Build time, 2026-07-31T00:00:00Z or Unix seconds; SOURCE_DATE_EPOCH or now when not "
+        "given"};
+constexpr OptionSpec kCompress{
+    .name = "compress",
+    .kind = OptionKind::flag,
+    .help = "Store the body in compressed chunks, if that makes it smaller (format v2)"};
+constexpr OptionSpec kSecurityVersion{
+    .name = "security-version",
+    .value_name = "N",
+    .help = "Devices that have run N refuse images below it (format v2)"};
+constexpr OptionSpec kLeastOs{.name = "least-os-version",
+                              .value_name = "N",
+                              .help = "Least security version of the OS that runs it (format v2)"};
+constexpr OptionSpec kBoard{
+    .name = "board",
+    .kind = OptionKind::list,
+    .value_name = "ID",
+    .help = "Boards that the image is for, mt3620-rdb; any when not given (format v2)"};
+constexpr OptionSpec kSource{.name = "source",
+                             .value_name = "URI",
+                             .help = "Where its source is, for the provenance (format v2)"};
+constexpr OptionSpec kRevision{
+    .name = "revision", .value_name = "ID", .help = "Which state of the source it is (format v2)"};
+constexpr OptionSpec kPackageVersion{.name = "package-version",
+                                     .value_name = "TEXT",
+                                     .help = "Version for people to read (format v2)"};
+constexpr OptionSpec kSbom{
+    .name = "sbom",
+    .value_name = "FILE",
+    .help = "List of its software, SPDX or CycloneDX JSON, to refer to (format v2)"};
+constexpr OptionSpec kSbomLocator{
+    .name = "sbom-locator",
+    .value_name = "URI",
+    .help = "Where that list can be found; its file name when not given"};
+constexpr OptionSpec kSbomPath{.name = "sbom-path",
+                               .value_name = "PATH",
+                               .help = "Where that list is in the image, when it is there"};
 
 constexpr std::array kPackOptions = {
     OptionSpec{.name = "package-directory",
@@ -91,13 +141,8 @@ constexpr std::array kPackOptions = {
                .aliases = kApiSetAliases},
     kKey,
     kTestKey,
-    OptionSpec{.name = "image-id",
-               .value_name = "GUID",
-               .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH"},
-    OptionSpec{.name = "build-date",
-               .value_name = "TIME",
-               .help = "Build time, 2026-07-31T00:00:00Z or Unix seconds; SOURCE_DATE_EPOCH or now "
-                       "when not given"},
+    kImageId,
+    kBuildDate,
     OptionSpec{.name = "format",
                .value_name = "FORMAT",
                .help = "Format of the package",
@@ -109,6 +154,68 @@ constexpr std::array kPackOptions = {
     OptionSpec{.name = "frozen",
                .kind = OptionKind::flag,
                .help = "Never change the manifest; fail when it has no ComponentId"},
+    kCompress,
+    kSecurityVersion,
+    kLeastOs,
+    kBoard,
+    kSource,
+    kRevision,
+    kPackageVersion,
+    kSbom,
+    kSbomLocator,
+    kSbomPath,
+    kForce,
+    kNoSync,
+};
+
+constexpr std::array kPackImageOptions = {
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The package to write",
+               .aliases = kOutputAliases},
+    OptionSpec{.name = "component-id",
+               .required = true,
+               .value_name = "GUID",
+               .help = "What the image is a version of"},
+    OptionSpec{.name = "name", .value_name = "TEXT", .help = "Name of up to 31 bytes"},
+    OptionSpec{.name = "image-type",
+               .value_name = "N",
+               .help = "Number of the image type",
+               .default_text = "8"},
+    OptionSpec{.name = "body-format",
+               .value_name = "FORMAT",
+               .help = "What the image is; auto looks at its first bytes",
+               .default_text = "auto",
+               .choices = kBodyFormats},
+    OptionSpec{.name = "machine",
+               .value_name = "MACHINE",
+               .help = "Processor of the code inside, with --board",
+               .default_text = "none",
+               .choices = kMachines},
+    kKey,
+    kImageId,
+    kBuildDate,
+    kCompress,
+    kSecurityVersion,
+    kLeastOs,
+    kBoard,
+    kSource,
+    kRevision,
+    kPackageVersion,
+    kSbom,
+    kSbomLocator,
+    kSbomPath,
+    kForce,
+    kNoSync,
+};
+constexpr std::array kExpandOptions = {
+    kPackage,
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .value_name = "FILE",
+               .help = "The package to write; the package itself is replaced when not given"},
     kForce,
     kNoSync,
 };
@@ -144,10 +251,20 @@ constexpr std::array kSignOptions = {
                .short_name = "of",
                .value_name = "FILE",
                .help = "The package to write; the package itself is replaced when not given"},
+    OptionSpec{.name = "format",
+               .value_name = "FORMAT",
+               .help = "Convert a development package to this format; its own when not given",
+               .choices = kFormats},
+    OptionSpec{.name = "production",
+               .kind = OptionKind::flag,
+               .help = "Sign for production: drop what marks a package as under development, and "
+                       "note the time (format v2)"},
+    kCompress,
     kForce,
     kNoSync,
 };
 
+constexpr std::array kImageFile = {PositionalSpec{.name = "IMAGE", .help = "The image"}};
 constexpr std::array kFile = {
     PositionalSpec{.name = "FILE", .help = "The image package", .required = false}};
 
@@ -155,12 +272,23 @@ constexpr std::array kTwoFiles = {
     PositionalSpec{.name = "A", .help = "An image package"},
     PositionalSpec{.name = "B", .help = "The one to compare it with"}};
 
-constexpr std::array<std::string_view, 2> kPackExamples = {
+constexpr std::array<std::string_view, 3> kPackExamples = {
     "sphere image-package pack-application --package-directory out/app --application-manifest "
     "app_manifest.json --output-file app.imagepackage",
     "sphere image-package pack-application --package-directory out/app --output-file "
     "app.imagepackage --hardware-definitions hardware/mt3620_rdb --target-definition-filename "
-    "sample_appliance.json"};
+    "sample_appliance.json",
+    "sphere image-package pack-application --format v2 --compress --security-version 3 "
+    "--package-directory out/app --output-file app.imagepackage"};
+constexpr std::array<std::string_view, 2> kPackImageExamples = {
+    "sphere image-package pack-image rootfs.squashfs --component-id "
+    "5b4a6a2e-8f0c-4d43-9a37-1f0c55aa9e01 --name root --security-version 3 --output-file "
+    "root.imagepackage",
+    "sphere image-package pack-image slot.img --body-format block --component-id "
+    "5b4a6a2e-8f0c-4d43-9a37-1f0c55aa9e01 --board mt3620-rdb --machine arm --compress "
+    "--output-file slot.imagepackage"};
+constexpr std::array<std::string_view, 1> kExpandExamples = {
+    "sphere image-package expand app.imagepackage --output-file expanded.imagepackage"};
 constexpr std::array<std::string_view, 2> kShowExamples = {
     "sphere image-package show app.imagepackage",
     "sphere image-package show app.imagepackage --tree"};
@@ -174,8 +302,10 @@ constexpr std::array<std::string_view, 2> kDiffExamples = {
     "sphere image-package diff first.imagepackage second.imagepackage --output json"};
 constexpr std::array<std::string_view, 1> kCheckExamples = {
     "sphere image-package check app.imagepackage"};
-constexpr std::array<std::string_view, 1> kSignExamples = {
-    "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage"};
+constexpr std::array<std::string_view, 3> kSignExamples = {
+    "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage",
+    "sphere image-package sign app.imagepackage --format v2 --output-file app-v2.imagepackage",
+    "sphere image-package sign app-v2.imagepackage --production --key release"};
 
 constexpr std::array kCommands = {
     CommandSpec{.path = "image-package pack-application",
@@ -183,6 +313,20 @@ constexpr std::array kCommands = {
                 .options = kPackOptions,
                 .examples = kPackExamples,
                 .run = run_pack_application},
+    CommandSpec{.path = "image-package pack-image",
+                .summary = "Make a signed package of format v2 around an image: a partition, a "
+                           "squashfs or erofs file system",
+                .options = kPackImageOptions,
+                .positionals = kImageFile,
+                .examples = kPackImageExamples,
+                .run = run_pack_image},
+    CommandSpec{.path = "image-package expand",
+                .summary = "Write a compressed package of format v2 in its expanded form, under "
+                           "the same signature",
+                .options = kExpandOptions,
+                .positionals = kFile,
+                .examples = kExpandExamples,
+                .run = run_expand_package},
     CommandSpec{.path = "image-package show",
                 .summary = "Show what an image package holds and who signed it",
                 .options = kShowOptions,

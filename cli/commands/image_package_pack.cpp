@@ -15,6 +15,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/image_package_v2.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/environment/variables.h"
@@ -129,7 +130,15 @@ json::Value text_list(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+Result<project::PackOptions> pack_options(const Context& context, const Arguments& arguments) {
+  return read_options(context, arguments);
+}
+
 Result<Output> run_pack_application(Context& context, const Arguments& arguments) {
+  if (arguments.value("format") == "v2") {
+    return run_pack_application_v2(context, arguments);
+  }
+  SPHERE_TRY(refuse_v2_options(arguments));
   SPHERE_TRY_ASSIGN(const auto options, read_options(context, arguments));
   const auto path = arguments.value("output-file").value_or("");
   // First of all, so that a refused output file leaves no key and no changed manifest behind.
@@ -161,6 +170,11 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
 }
 
 Result<Output> run_sign_package(Context& context, const Arguments& arguments) {
+  SPHERE_TRY_ASSIGN(const auto name, package_path(arguments));
+  SPHERE_TRY_ASSIGN(const auto with_v2, is_sign_v2(arguments, name));
+  if (with_v2) {
+    return sign_v2(context, arguments, name);
+  }
   SPHERE_TRY_ASSIGN(const auto source, read_package_file(arguments));
   // Only what is well formed is signed.
   SPHERE_TRY_ASSIGN(const auto package, image::parse_package(source.bytes));

@@ -16,7 +16,9 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/image_package_show_v2.h"
 #include "cli/commands/image_package_tree.h"
+#include "cli/commands/image_package_v2.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
@@ -29,6 +31,7 @@
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -62,7 +65,8 @@ std::string inner_line(std::string_view label, std::string_view value) {
 
 std::string format_text(const image::Metadata& metadata) {
   if (metadata.signature_info.signing_type == image::kSigningTypePackageV2) {
-    return "v2";
+    return (metadata.temporary.value_or(0) & image::kUnderDevelopment) != 0 ? "v2, development"
+                                                                            : "v2";
   }
   if (metadata.compressed) {
     return fmt::format("v1, production (LZMA, {} bytes uncompressed)",
@@ -81,6 +85,9 @@ std::string signature_lines(const Findings& findings) {
 std::string section_lines(const Findings& findings) {
   std::string text;
   for (const auto& section : findings.metadata->sections) {
+    if (is_v2_section(section) && findings.metadata->v2.content) {
+      continue;
+    }
     const auto fields = image::describe_section(section);
     if (fields.empty()) {
       const auto shown = std::min(section.payload.size(), kHexShown);
@@ -137,7 +144,9 @@ std::string manifest_text(const std::optional<json::Value>& manifest) {
 
 std::string file_lines(const Findings& findings) {
   const auto& package = *findings.package;
-  std::string text = line("Files", fmt::format("({} inodes, CRC good)", package.files.inode_count));
+  std::string text = line(
+      "Files", fmt::format("({} inodes{})", package.files.inode_count,
+                           package.kind == image::PackageKind::package_v2 ? "" : ", CRC good"));
   if (findings.wants_tree) {
     return text + tree_lines(package.files) + line("Manifest", manifest_text(findings.manifest));
   }
@@ -151,6 +160,14 @@ std::string file_lines(const Findings& findings) {
 // What --check-body says. Everything has been checked by then.
 std::string body_text(const Findings& findings) {
   const auto size = with_thousands(findings.metadata->body_size);
+  if (const auto& tree = findings.metadata->v2.tree; tree && findings.metadata->v2.content) {
+    const auto bytes =
+        with_thousands(static_cast<std::size_t>(findings.metadata->v2.content->body_size));
+    return findings.is_damaged
+               ? fmt::format("{} bytes, damaged", bytes)
+               : fmt::format("{} bytes, {} of {} blocks good", bytes,
+                             with_thousands(tree->data_blocks), with_thousands(tree->data_blocks));
+  }
   if (findings.package) {
     return fmt::format("{} bytes, CRC and padding good", size);
   }
@@ -158,13 +175,21 @@ std::string body_text(const Findings& findings) {
                              : fmt::format("{} bytes, of another kind than an application's", size);
 }
 
+std::size_t body_bytes(const image::Metadata& metadata) {
+  return static_cast<std::size_t>(metadata.v2.content ? metadata.v2.content->body_size
+                                                      : metadata.body_size);
+}
+
 std::string to_text(const Findings& findings) {
   std::string text = line("Image package", findings.path);
   text += line("Size", fmt::format("{} bytes (body {})", with_thousands(findings.size),
-                                   with_thousands(findings.metadata->body_size)));
+                                   with_thousands(body_bytes(*findings.metadata))));
   text += line("Format", format_text(*findings.metadata));
   text += line("SHA-256", to_hex(findings.digest));
   text += section_lines(findings);
+  if (findings.metadata->v2.content) {
+    text += lines_v2(*findings.metadata);
+  }
   if (findings.wants_body) {
     text += line("Body", body_text(findings));
   }
@@ -241,6 +266,9 @@ json::Value to_value(const Findings& findings) {
       .set("sections", section_values(metadata))
       .set("signature", signature_value(findings));
   value.set("files", findings.files).set("manifest", findings.manifest.value_or(json::Value{}));
+  if (metadata.v2.content) {
+    add_values_v2(metadata, value);
+  }
   if (findings.wants_tree && findings.package) {
     value.set("directories", directory_values(findings.package->files));
   }
@@ -263,11 +291,43 @@ Result<void> look_into(const image::Package& package, Findings& findings) {
   return {};
 }
 
+// The same for a package v2, every block proven that is read; all of them for --check-body.
+Result<void> look_into_v2(const image::Package& container, Findings& findings) {
+  auto package = container;
+  SPHERE_TRY(image::open_files(package));
+  if (findings.wants_body) {
+    SPHERE_TRY(check_whole_body(package));
+  }
+  if (package.files.body == nullptr) {
+    return {};
+  }
+  SPHERE_TRY_ASSIGN(findings.manifest, manifest_of(package));
+  SPHERE_TRY_ASSIGN(findings.files, file_values(package));
+  findings.package = package;
+  return {};
+}
+
+Result<Findings> look_at_v2(Findings findings, const image::Package& container,
+                            const std::vector<KnownKey>& keys) {
+  if (const auto looked = look_into_v2(container, findings); !looked) {
+    findings.problem = looked.error().message();
+    findings.is_damaged = true;
+  }
+  SPHERE_TRY_ASSIGN(const auto digests, image::check_body(container));
+  findings.digest = digests.file;
+  SPHERE_TRY_ASSIGN(findings.signature, look_at_signature_v2(container, keys));
+  return findings;
+}
+
 // Everything about the file at `path` whose container could be read as `container`. Errors: the
 // file cannot be read any more.
 Result<Findings> look_at(const std::string& path, const image::Package& container,
-                         const std::vector<KnownKey>& keys) {
+                         const std::vector<KnownKey>& keys, bool wants_body) {
   Findings findings{.path = path, .size = container.size, .metadata = &container.metadata};
+  findings.wants_body = wants_body;
+  if (container.kind == image::PackageKind::package_v2) {
+    return look_at_v2(std::move(findings), container, keys);
+  }
   auto opened = image::open_package(container.source, container.size);
   auto digests = opened ? image::check_body(*opened) : tl::make_unexpected(opened.error());
   auto looked = digests ? look_into(*opened, findings) : tl::make_unexpected(digests.error());
@@ -310,6 +370,7 @@ Result<Verdict> judge(const image::Package& package, const std::vector<KnownKey>
   if (!verified) {
     return Verdict{.reason = verified.error().message()};
   }
+  SPHERE_TRY(check_whole_body(**verified));
   if (looks_for_test_key && verified->signer().key.id() == test_key.id()) {
     return Verdict{
         .reason = "signed with the public SDK test key, which proves nothing about the author"};
@@ -329,9 +390,8 @@ Result<Output> run_show_package(Context& context, const Arguments& arguments) {
     return tl::make_unexpected(about_file(container.error(), path));
   }
   const auto keys = known_keys(context);
-  SPHERE_TRY_ASSIGN(auto findings, look_at(path, *container, keys));
+  SPHERE_TRY_ASSIGN(auto findings, look_at(path, *container, keys, arguments.has("check-body")));
   findings.wants_tree = arguments.has("tree");
-  findings.wants_body = arguments.has("check-body");
   const bool is_good = !findings.is_damaged && findings.signature.result != "bad";
   return Output{.data = to_value(findings), .text = to_text(findings), .verdict_failed = !is_good};
 }

@@ -61,38 +61,41 @@ DirectoryInput directory_input(const PackSources& sources, const MerkleSalt& sal
   return input;
 }
 
-tl::unexpected<Error> bad_image(const RawImage& image, std::string_view why) {
-  return fail(Errc::invalid_argument,
-              fmt::format("the image is no {}: {}", to_text(image.format), why),
-              {.reason = "package.corrupt",
-               .value = std::string{to_text(image.format)},
-               .next = "name the format that the image has"});
+struct Magic {
+  BodyFormat format;
+  std::size_t offset;
+  std::array<std::uint8_t, 4> bytes;
+};
+constexpr std::array<Magic, 3> kMagics = {
+    {{.format = BodyFormat::device_tree, .offset = 0, .bytes = {0xD0, 0x0D, 0xFE, 0xED}},
+     {.format = BodyFormat::squashfs, .offset = 0, .bytes = {0x68, 0x73, 0x71, 0x73}},
+     {.format = BodyFormat::erofs, .offset = 1024, .bytes = {0xE2, 0xE1, 0xF5, 0xE0}}}};
+
+Result<bool> has_magic(const Magic& magic, const BlockSource& source, std::uint64_t size) {
+  std::array<std::byte, 4> buffer = {};
+  if (size < magic.offset + buffer.size()) {
+    return false;
+  }
+  SPHERE_TRY_ASSIGN(const auto bytes, source.read(magic.offset, buffer));
+  return std::ranges::equal(bytes, std::as_bytes(std::span{magic.bytes}));
 }
 
-// The first bytes tell what an image is; block images are opaque.
 Result<void> check_format(const RawImage& image) {
-  struct Magic {
-    BodyFormat format;
-    std::size_t offset;
-    std::array<std::uint8_t, 4> bytes;
-  };
-  constexpr std::array<Magic, 3> kMagics = {{{BodyFormat::device_tree, 0, {0xD0, 0x0D, 0xFE, 0xED}},
-                                             {BodyFormat::squashfs, 0, {0x68, 0x73, 0x71, 0x73}},
-                                             {BodyFormat::erofs, 1024, {0xE2, 0xE1, 0xF5, 0xE0}}}};
   if (image.format == BodyFormat::asxipfs) {
     return fail(Errc::invalid_argument, "a file system of an app is packed from its directory");
   }
   const auto* magic = std::ranges::find(kMagics, image.format, &Magic::format);
   if (magic == kMagics.end()) {
-    return {};
+    return {};  // Opaque.
   }
-  std::array<std::byte, 4> buffer = {};
-  if (image.size < magic->offset + buffer.size()) {
-    return bad_image(image, fmt::format("it has {} bytes", image.size));
-  }
-  SPHERE_TRY_ASSIGN(const auto bytes, image.source->read(magic->offset, buffer));
-  if (!std::ranges::equal(bytes, std::as_bytes(std::span{magic->bytes}))) {
-    return bad_image(image, fmt::format("at offset {} there is {}", magic->offset, to_hex(bytes)));
+  SPHERE_TRY_ASSIGN(const auto fits, has_magic(*magic, *image.source, image.size));
+  if (!fits) {
+    return fail(Errc::invalid_argument,
+                fmt::format("the image is no {}: its magic number is not at offset {}",
+                            to_text(image.format), magic->offset),
+                {.reason = "package.corrupt",
+                 .value = std::string{to_text(image.format)},
+                 .next = "name the format that the image has"});
   }
   return {};
 }
@@ -130,6 +133,16 @@ Result<PackedV2> pack_application_v2(const ApplicationV2& application, const cry
   SPHERE_TRY_ASSIGN(const auto body, writer.write(leaves));
   return finish_package(writer.file(), application.info, body, inputs_of(sources, leaves.facts()),
                         signer);
+}
+
+Result<BodyFormat> detect_body_format(const BlockSource& source, std::uint64_t size) {
+  for (const auto& magic : kMagics) {
+    SPHERE_TRY_ASSIGN(const auto fits, has_magic(magic, source, size));
+    if (fits) {
+      return magic.format;
+    }
+  }
+  return BodyFormat::block_image;
 }
 
 Result<PackedV2> pack_raw_image(const RawImage& image, const crypto::Signer& signer,

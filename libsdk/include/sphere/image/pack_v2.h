@@ -86,6 +86,10 @@ struct RawImage {
   ImageInfo info;
 };
 
+// What the first bytes say an image is; block_image when they say nothing. Errors: those of the
+// source.
+[[nodiscard]] Result<BodyFormat> detect_body_format(const BlockSource& source, std::uint64_t size);
+
 // Makes a signed package v2 around an image. Errors: invalid_argument for an empty image, one that
 // is not of the format it is said to be (device tree, squashfs, erofs; their first bytes are looked
 // at), or format asxipfs; too_large; those of `source`; no_space; those of the signer.

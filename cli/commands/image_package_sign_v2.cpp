@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// `image-package sign` for format v2, and from one format to the other.
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "cli/commands/command.h"
+#include "cli/commands/image_package.h"
+#include "cli/commands/image_package_v2.h"
+#include "cli/commands/signing.h"
+#include "cli/context.h"
+#include "cli/output/output.h"
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/image/block_io.h"
+#include "sphere/image/metadata.h"
+#include "sphere/image/pack_v2.h"
+#include "sphere/image/package.h"
+#include "sphere/image/sign_v2.h"
+#include "sphere/image/verify_v2.h"
+
+namespace sphere::cli {
+namespace {
+
+tl::unexpected<Error> conflict(std::string message, std::string value, std::string next) {
+  return fail(Errc::invalid_argument, std::move(message),
+              {.reason = "usage.conflict", .value = std::move(value), .next = std::move(next)});
+}
+
+// What is to be written.
+enum class Target : std::uint8_t { v1, v2_from_v1, same, compressed };
+
+Result<Target> choose_target(const Arguments& arguments, const image::Package& package) {
+  const bool is_v2 = package.kind == image::PackageKind::package_v2;
+  const auto format = arguments.value("format").value_or(is_v2 ? "v2" : "v1");
+  const bool to_v2 = format == "v2";
+  if (arguments.has("production") && (!is_v2 || !to_v2)) {
+    return conflict("--production signs packages of format v2 here", "production",
+                    "convert it first: sphere image-package sign --format v2");
+  }
+  if (arguments.has("compress") && !to_v2) {
+    return conflict("--compress needs a package of format v2", "compress", "add --format v2");
+  }
+  if (arguments.has("compress") && arguments.has("production")) {
+    return conflict("--compress and --production exclude each other", "compress",
+                    "compress it first, then sign it for production");
+  }
+  if (is_v2) {
+    if (!to_v2) {
+      return Target::v1;
+    }
+    return arguments.has("compress") ? Target::compressed : Target::same;
+  }
+  return Target::v2_from_v1;
+}
+
+// The same body and hash area with a new tail.
+Result<void> write_signed(const image::Package& package, const image::SignV2& options,
+                          const crypto::Signer& signer, AtomicFile& file) {
+  SPHERE_TRY_ASSIGN(const auto tail, image::sign_tail_v2(package, options, signer));
+  SPHERE_TRY(
+      image::stream_bytes(*package.source, 0, package.tail_offset(),
+                          [&file](std::span<const std::byte> bytes) { return file.write(bytes); }));
+  SPHERE_TRY(package.source->check_unchanged());
+  return file.write(tail);
+}
+
+Result<void> write_target(Target target, const image::Package& package, const Arguments& arguments,
+                          const crypto::Signer& signer, AtomicFile& file, const Context& context) {
+  const image::PackOutput output{.descriptor = file.descriptor(), .name = file.target()};
+  SPHERE_TRY_ASSIGN(const auto tools, RunTools::create());
+  switch (target) {
+    case Target::v1:
+      SPHERE_TRY(image::convert_to_v1(package, signer, output));
+      return {};
+    case Target::v2_from_v1:
+      SPHERE_TRY(image::convert_to_v2(
+          package,
+          {.provenance = {{.key = "tool", .value = fmt::format("sphere/{}", SPHERE_VERSION)}},
+           .compress = arguments.has("compress")},
+          signer, tools->get(), output));
+      return {};
+    case Target::compressed:
+      SPHERE_TRY(image::compress_package(package, signer, tools->get(), output));
+      return {};
+    case Target::same:
+      break;
+  }
+  image::SignV2 options;
+  if (arguments.has("production")) {
+    SPHERE_TRY_ASSIGN(const auto common, pack_options(context, arguments));
+    options.production_time = common.build_time;  // SOURCE_DATE_EPOCH, else now.
+  }
+  return write_signed(package, options, signer, file);
+}
+
+}  // namespace
+
+Result<bool> is_sign_v2(const Arguments& arguments, const std::string& path) {
+  if (arguments.has("format") || arguments.has("production") || arguments.has("compress")) {
+    return true;
+  }
+  SPHERE_TRY_ASSIGN(auto file, image::FileBlocks::open(path));
+  const auto size = file.size();
+  const auto container =
+      image::open_container(std::make_shared<image::FileBlocks>(std::move(file)), size);
+  if (!container) {
+    return tl::make_unexpected(about_file(container.error(), path));
+  }
+  return container->kind == image::PackageKind::package_v2;
+}
+
+Result<Output> sign_v2(Context& context, const Arguments& arguments, const std::string& path) {
+  SPHERE_TRY_ASSIGN(const auto package, image::open_package(std::filesystem::path{path}));
+  if (package.kind == image::PackageKind::application) {
+    SPHERE_TRY(image::check_body(package));  // Only what is well formed is signed.
+  }
+  SPHERE_TRY_ASSIGN(const auto target, choose_target(arguments, package));
+  const auto to = arguments.value("output-file").value_or(path);
+  SPHERE_TRY_ASSIGN(auto file, create_package_file(to, arguments));
+  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
+  if (auto written = write_target(target, package, arguments, *signing.signer, file, context);
+      !written) {
+    return tl::make_unexpected(about_file(std::move(written).error(), path));
+  }
+  SPHERE_TRY(file.commit());
+  Output output{.text = fmt::format("Signed {} with {}.", to, signing.signed_by)};
+  output.data.set("file", to).set("signedBy", signing.signed_by);
+  return output;
+}
+
+}  // namespace sphere::cli

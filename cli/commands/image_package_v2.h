@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/commands/command.h"
+#include "cli/context.h"
+#include "cli/output/output.h"
+#include "sphere/core/result.h"
+#include "sphere/core/thread_pool.h"
+#include "sphere/crypto/block_hash.h"
+#include "sphere/image/pack_v2.h"
+#include "sphere/image/package.h"
+#include "sphere/project/pack.h"
+
+// What the verbs of image-package do with format v2.
+namespace sphere::cli {
+
+// pack-application --format v2.
+[[nodiscard]] Result<Output> run_pack_application_v2(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_pack_image(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_expand_package(Context& context, const Arguments& arguments);
+
+// Options that only format v2 has, given with format v1: usage.conflict.
+[[nodiscard]] Result<void> refuse_v2_options(const Arguments& arguments);
+
+// Whether `sign` must be done by sign_v2(): for a package v2, or with --format, --production or
+// --compress. Errors: those of open_package().
+[[nodiscard]] Result<bool> is_sign_v2(const Arguments& arguments, const std::string& path);
+// Signs or converts one package.
+[[nodiscard]] Result<Output> sign_v2(Context& context, const Arguments& arguments,
+                                     const std::string& path);
+
+// The options of pack-application that both formats have.
+[[nodiscard]] Result<project::PackOptions> pack_options(const Context& context,
+                                                        const Arguments& arguments);
+
+// Hash engine and threads of one run.
+class RunTools {
+ public:
+  // Error: usage of SPHERE_HASH_BACKEND.
+  [[nodiscard]] static Result<std::unique_ptr<RunTools>> create();
+  [[nodiscard]] image::Tools get() { return {.engine = &engine_, .pool = &pool_}; }
+
+ private:
+  explicit RunTools(crypto::HashEngine engine) : engine_{std::move(engine)} {}
+  crypto::HashEngine engine_;
+  ThreadPool pool_;
+};
+
+// Proves the whole body of a package v2; success for every other kind, whose verify() has read it.
+[[nodiscard]] Result<void> check_whole_body(const image::Package& package);
+
+}  // namespace sphere::cli
