@@ -24,6 +24,7 @@
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/manifest/manifest.h"
 
 namespace sphere::cli {
@@ -90,7 +91,7 @@ Result<void> install_package(Context& context, DeviceSession& session,
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
   auto package = image::parse_package(bytes);
   if (package) {
-    if (auto application = image::require_application(*package); !application) {
+    if (auto application = image::open_application(*package); !application) {
       package = tl::make_unexpected(std::move(application).error());
     }
   }

@@ -116,6 +116,7 @@ class Agent {
         .events = &events_,
         .trust = [this] { return state_.trust(); },
         .pins = services_.facts.pins,
+        .board = services_.facts.board_id,
         .staging = staging,
         .runtime = options_.sdk_runtime,
         .logs = options_.state / "log" / "apps",

@@ -2,6 +2,7 @@
 #include "device-agent/agent/apps/admission.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -14,9 +15,11 @@
 #include "device-agent/agent/refusal.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/error_code.h"
+#include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/manifest/manifest.h"
 
 namespace sphere::agent {
@@ -143,6 +146,29 @@ Answer<void> admit_to_stage(const image::Package& package) {
   }
   if (identity.component_id.is_zero()) {
     return refuse(device_api::kComponentInvalid, "component id of the package is all zero");
+  }
+  return {};
+}
+
+Answer<void> admit_version(const image::Package& package, const std::string& board,
+                           std::uint32_t installed) {
+#if defined(__x86_64__)
+  constexpr auto kNative = image::kMachineX86_64;
+#elif defined(__aarch64__)
+  constexpr auto kNative = image::kMachineAarch64;
+#else
+  constexpr auto kNative = image::kMachineArm;
+#endif
+  constexpr std::array<std::uint16_t, 2> kMachines = {image::kMachineArm, kNative};
+  const std::array<std::string, 1> boards = {board};
+  if (const auto fits = image::check_hardware(package.metadata, boards, kMachines); !fits) {
+    return refuse(device_api::kPackageInvalid, fits.error());
+  }
+  const auto newer = image::check_rollback(package.metadata, {.least_image = installed});
+  if (!newer) {
+    return refuse(newer.error().code() == Errc::unverified ? device_api::kPackageUntrusted
+                                                           : device_api::kPackageInvalid,
+                  newer.error());
   }
   return {};
 }

@@ -35,6 +35,12 @@ struct Admitted {
                                      const std::vector<std::int64_t>& board_pins,
                                      const std::vector<PinClaim>& claims);
 
+// Refuses an image for other boards than `board`, and one whose security version is below
+// `installed`, that of the version of its component which the board has (0: none, or package v1).
+// Refusals: kPackageInvalid, kPackageUntrusted.
+[[nodiscard]] Answer<void> admit_version(const image::Package& package, const std::string& board,
+                                         std::uint32_t installed);
+
 // The checks of admit() that need nothing but the metadata: what is refused when staged.
 [[nodiscard]] Answer<void> admit_to_stage(const image::Package& package);
 

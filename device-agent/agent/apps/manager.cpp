@@ -248,6 +248,9 @@ Answer<std::vector<AppManager::Candidate>> AppManager::check_staged() const {
   for (const auto& stored : staged) {
     SPHERE_TRY_ASSIGN(const auto file,
                       VerifiedFile::open(parts_.store->staged_path(stored), *trust));
+    const auto* old = parts_.store->find(stored.component);
+    SPHERE_TRY(
+        admit_version(*file.package(), parts_.board, old == nullptr ? 0 : old->security_version));
     SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, claims));
     const auto more = claims_of(admitted.manifest);
     claims.insert(claims.end(), more.begin(), more.end());

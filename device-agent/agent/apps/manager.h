@@ -51,6 +51,7 @@ class AppManager {
     EventLog* events;
     std::function<Result<image::TrustStore>()> trust;
     std::vector<std::int64_t> pins;  // Of the board.
+    std::string board = {};          // What kind it is: "mt3620-rdb".
     std::filesystem::path staging;   // Empty directory for the launcher.
     std::filesystem::path runtime;   // <sdk>/Runtime
     std::filesystem::path logs;      // One folder an app below it.

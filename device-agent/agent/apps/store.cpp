@@ -25,6 +25,7 @@
 #include "sphere/device_api/error_code.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/sections_v2.h"
 #include "sphere/image/trust.h"
 #include "sphere/json/value.h"
 
@@ -44,6 +45,7 @@ json::Value to_json(const StoredApp& app) {
       .set("fileBytes", app.file_bytes)
       .set("temporary", app.temporary)
       .set("signedBy", app.signed_by == image::Role::production ? "production" : "development")
+      .set("securityVersion", static_cast<std::int64_t>(app.security_version))
       .set("user", static_cast<std::int64_t>(app.user));
 }
 
@@ -66,6 +68,8 @@ std::optional<StoredApp> app_from_json(const json::Value& value) {
       .temporary = value.boolean_at("temporary").value_or(false),
       .signed_by = value.string_at("signedBy") == "production" ? image::Role::production
                                                                : image::Role::development,
+      .security_version = static_cast<std::uint32_t>(
+          std::clamp<std::int64_t>(value.integer_at("securityVersion").value_or(0), 0, UINT32_MAX)),
       .user = static_cast<std::uint32_t>(*user)};
 }
 
@@ -110,6 +114,7 @@ StoredApp describe(const image::Verified<image::Package>& package,
   }
   app.temporary = (package->metadata.temporary.value_or(0) & image::kRemoveAtBoot) != 0;
   app.signed_by = package.signer().role;
+  app.security_version = package->metadata.v2.security.value_or(image::SecurityVersion{}).image;
   return app;
 }
 

@@ -26,7 +26,8 @@ struct StoredApp {
   std::uint64_t file_bytes = 0;  // Of the files in it.
   bool temporary = false;        // Removed at the next start of the board.
   image::Role signed_by = image::Role::development;
-  std::uint32_t user = 0;  // Number of the app's own user, from 0; installed apps only.
+  std::uint32_t security_version = 0;  // Of the image; 0 for package v1.
+  std::uint32_t user = 0;              // Number of the app's own user, from 0; installed apps only.
 };
 
 [[nodiscard]] StoredApp describe(const image::Verified<image::Package>& package,

@@ -22,6 +22,8 @@ class VerifiedFile {
   [[nodiscard]] static Answer<VerifiedFile> open(const std::filesystem::path& path,
                                                  const image::TrustStore& trust);
   [[nodiscard]] const image::Verified<image::Package>& package() const noexcept { return package_; }
+  // Whether it is a package v2 that holds its body in chunks.
+  [[nodiscard]] bool is_compressed() const noexcept;
   // The whole file.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return *bytes_; }
 

@@ -30,7 +30,11 @@
 #include "sphere/device_api/bodies.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
+#include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/package_v2.h"
+#include "sphere/image/sign_v2.h"
+#include "sphere/image/trust.h"
 #include "sphere/json/value.h"
 
 namespace sphere::agent::update_routes {
@@ -95,11 +99,41 @@ class StageBody final : public http::BodySink {
     if (!trust) {
       return refuse_trust(trust.error());
     }
-    SPHERE_TRY_ASSIGN(const auto file, VerifiedFile::open(path_, *trust));
+    SPHERE_TRY_ASSIGN(auto file, VerifiedFile::open(path_, *trust));
     SPHERE_TRY(admit_to_stage(*file.package()));
+    if (file.is_compressed()) {
+      SPHERE_TRY_ASSIGN(file, expand(file, *trust));
+    }
     const auto app = describe(file.package(), file.bytes());
     const std::lock_guard guard{services_->change};
-    return services_->loop->call([&] { return services_->store->stage(path_, app); });
+    return services_->loop->call([&]() -> Answer<void> {
+      const auto* old = services_->store->find(app.component);
+      SPHERE_TRY(admit_version(*file.package(), services_->facts.board_id,
+                               old == nullptr ? 0 : old->security_version));
+      return services_->store->stage(path_, app);
+    });
+  }
+
+  // Puts the expanded form of a compressed package in its place: the form that the board keeps.
+  [[nodiscard]] Answer<VerifiedFile> expand(const VerifiedFile& file,
+                                            const image::TrustStore& trust) const {
+    const auto& layout = *file.package()->layout;
+    const auto body = layout.tree.shape.data_blocks() * image::kMerkleBlockSize;
+    if (body + (file.package()->size - layout.body_area) > kMaxImageBytes) {
+      return tl::unexpected<Refusal>{too_large()};
+    }
+    auto expanded = AtomicFile::create(path_, {.mode = 0600});
+    auto written = expanded
+                       ? image::write_expanded_form(
+                             *file.package(), {.descriptor = expanded->descriptor(), .name = path_})
+                             .and_then([&](std::uint64_t) { return expanded->commit(); })
+                       : tl::make_unexpected(expanded.error());
+    if (!written) {
+      return written.error().code() == Errc::no_space
+                 ? Answer<VerifiedFile>{tl::unexpected<Refusal>{no_space()}}
+                 : Answer<VerifiedFile>{refuse(device_api::kPackageInvalid, written.error())};
+    }
+    return VerifiedFile::open(path_, trust);
   }
 
   Services* services_;

@@ -34,6 +34,7 @@
 #include "sphere/core/result.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/package.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
 
 namespace sphere::agent {
@@ -67,9 +68,14 @@ Result<image::Package> map_package() {
     return fail(Errc::io, "cannot map the package");
   }
   // The agent has verified these very bytes: what remains is to find the files in them.
-  return image::open_package(
-      std::make_shared<image::MemoryBlocks>(std::span{static_cast<const std::byte*>(mapped), size}),
-      size);
+  SPHERE_TRY_ASSIGN(auto package,
+                    image::open_package(std::make_shared<image::MemoryBlocks>(
+                                            std::span{static_cast<const std::byte*>(mapped), size}),
+                                        size));
+  if (package.kind == image::PackageKind::package_v2) {
+    SPHERE_TRY(image::open_files(package));
+  }
+  return package;
 }
 
 // Who holds the package elsewhere cannot change it after the agent has checked it.

@@ -167,6 +167,13 @@ Result<void> open_files(Package& package) {
                                                               : Result<void>{};
 }
 
+Result<void> open_application(Package& package) {
+  const bool is_v2 = package.kind == PackageKind::package_v2 && package.metadata.v2.content &&
+                     package.metadata.v2.content->format == BodyFormat::asxipfs &&
+                     package.metadata.identity.image_type == kApplication;
+  return is_v2 ? open_files(package) : require_application(package);
+}
+
 Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust) {
   SPHERE_TRY(require_v2(package));
   SPHERE_TRY_ASSIGN(auto entry, find_key(package.metadata, trust));

@@ -27,6 +27,10 @@ namespace sphere::image {
 // is not verified. Nothing for other bodies. Errors: as open_asxipfs() and open_body().
 [[nodiscard]] Result<void> open_files(Package& package);
 
+// open_files() for an application of format v2, nothing for one of v1, whose files are open. Error:
+// unsupported, naming the kind, for everything else.
+[[nodiscard]] Result<void> open_application(Package& package);
+
 // Proves every block of the body, on all cores, and checks the padding: behind the content, and
 // behind compressed chunks; of an ASXipFS body also its CRC. Errors: unverified, naming the first
 // block or chunk that does not match; corrupt; io when the source changed meanwhile; those of the
