@@ -247,6 +247,10 @@ constexpr std::array kSignOptions = {
     kPackage,
     kKey,
     kTestKey,
+    OptionSpec{.name = "trust",
+               .value_name = "FILE|DIR",
+               .help = "With --production of format v1: keys that may have signed the package so "
+                       "far; your own and the public SDK test key when not given"},
     OptionSpec{.name = "output-file",
                .short_name = "of",
                .value_name = "FILE",
@@ -258,8 +262,33 @@ constexpr std::array kSignOptions = {
     OptionSpec{.name = "production",
                .kind = OptionKind::flag,
                .help = "Sign for production: drop what marks a package as under development, and "
-                       "note the time (format v2)"},
+                       "note the time; of format v1 make a compressed package around it"},
     kCompress,
+    kForce,
+    kNoSync,
+};
+
+constexpr std::array kBoardConfigOptions = {
+    OptionSpec{.name = "preset",
+               .required = true,
+               .value_name = "PRESET",
+               .help = "The hardware that is added: lan-enc28j60-isu0-int5, an Ethernet controller "
+                       "on ISU0 with its interrupt on GPIO 5"},
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The package to write",
+               .aliases = kOutputAliases},
+    kKey,
+    kTestKey,
+    OptionSpec{.name = "image-id",
+               .value_name = "GUID",
+               .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH"},
+    OptionSpec{.name = "build-date",
+               .value_name = "TIME",
+               .help = "Build time, 2026-07-31T00:00:00Z or Unix seconds; SOURCE_DATE_EPOCH or now "
+                       "when not given"},
     kForce,
     kNoSync,
 };
@@ -305,7 +334,11 @@ constexpr std::array<std::string_view, 1> kCheckExamples = {
 constexpr std::array<std::string_view, 3> kSignExamples = {
     "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage",
     "sphere image-package sign app.imagepackage --format v2 --output-file app-v2.imagepackage",
-    "sphere image-package sign app-v2.imagepackage --production --key release"};
+    "sphere image-package sign app.imagepackage --production --key release --output-file "
+    "production.imagepackage"};
+constexpr std::array<std::string_view, 1> kBoardConfigExamples = {
+    "sphere image-package pack-board-config --preset lan-enc28j60-isu0-int5 --output-file "
+    "lan.imagepackage"};
 
 constexpr std::array kCommands = {
     CommandSpec{.path = "image-package pack-application",
@@ -313,6 +346,11 @@ constexpr std::array kCommands = {
                 .options = kPackOptions,
                 .examples = kPackExamples,
                 .run = run_pack_application},
+    CommandSpec{.path = "image-package pack-board-config",
+                .summary = "Make a signed board configuration from a preset",
+                .options = kBoardConfigOptions,
+                .examples = kBoardConfigExamples,
+                .run = run_pack_board_config},
     CommandSpec{.path = "image-package pack-image",
                 .summary = "Make a signed package of format v2 around an image: a partition, a "
                            "squashfs or erofs file system",
@@ -361,7 +399,7 @@ constexpr std::array kCommands = {
                 .options = kSignOptions,
                 .positionals = kFile,
                 .examples = kSignExamples,
-                .run = run_sign_package},
+                .run = run_sign},
 };
 
 }  // namespace

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <charconv>
-#include <cstdint>
-#include <ctime>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -13,20 +9,21 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/commands/build_identity.h"
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
 #include "cli/commands/image_package_v2.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
-#include "cli/environment/variables.h"
 #include "cli/output/output.h"
 #include "sphere/core/file.h"
-#include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/core/thread_pool.h"
 #include "sphere/image/pack.h"
 #include "sphere/image/package.h"
+#include "sphere/image/production.h"
+#include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
 #include "sphere/project/pack.h"
 
@@ -51,62 +48,6 @@ std::vector<std::string> split_list(const std::vector<std::string>& values) {
   return result;
 }
 
-std::optional<std::uint64_t> read_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return number;
-}
-
-std::optional<std::uint64_t> read_time(const std::string& text) {
-  std::tm parts = {};
-  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  if (end == nullptr || *end != '\0') {
-    return read_number(text);
-  }
-  const auto seconds = ::timegm(&parts);
-  return seconds < 0 ? std::nullopt : std::optional{static_cast<std::uint64_t>(seconds)};
-}
-
-tl::unexpected<Error> bad_value(std::string_view option, const std::string& value,
-                                std::string_view example) {
-  return fail(Errc::invalid_argument,
-              fmt::format("{} has a value that it cannot have: {}", option, escape_control(value)),
-              {.reason = "usage.bad-value",
-               .value = value,
-               .next = fmt::format("write it as {}", example)});
-}
-
-// Build time and image id, from the options and SOURCE_DATE_EPOCH.
-Result<void> read_provenance(const Context& context, const Arguments& arguments,
-                             project::PackOptions& options) {
-  options.build_time = static_cast<std::uint64_t>(context.clock.unix_seconds());
-  if (const auto epoch = variable("SOURCE_DATE_EPOCH")) {
-    const auto time = read_number(*epoch);
-    if (!time) {
-      return bad_value("SOURCE_DATE_EPOCH", *epoch, "Unix seconds, 1735689600");
-    }
-    options.build_time = *time;
-    options.reproducible = true;
-  }
-  if (const auto date = arguments.value("build-date")) {
-    const auto time = read_time(*date);
-    if (!time) {
-      return bad_value("--build-date", *date, "2026-07-31T00:00:00Z, or as Unix seconds");
-    }
-    options.build_time = *time;
-  }
-  if (const auto id = arguments.value("image-id")) {
-    options.image_id = Guid::parse(*id);
-    if (!options.image_id) {
-      return bad_value("--image-id", *id, "00112233-4455-6677-8899-aabbccddeeff");
-    }
-  }
-  return {};
-}
-
 Result<project::PackOptions> read_options(const Context& context, const Arguments& arguments) {
   project::PackOptions options{
       .directory = arguments.value("package-directory").value_or(""),
@@ -120,12 +61,32 @@ Result<project::PackOptions> read_options(const Context& context, const Argument
   for (const auto& path : split_list(arguments.list("hardware-definitions"))) {
     options.hardware_definitions.emplace_back(path);
   }
-  SPHERE_TRY(read_provenance(context, arguments, options));
+  SPHERE_TRY_ASSIGN(const auto identity, read_build_identity(context, arguments));
+  options.build_time = identity.build_time;
+  options.reproducible = identity.reproducible;
+  options.image_id = identity.image_id;
   return options;
 }
 
 json::Value text_list(const std::vector<std::string>& texts) {
   return json::Array(texts.begin(), texts.end());
+}
+
+// The package whose files are meant: the one inside of a production package.
+Result<image::Package> application_in(const image::Package& package) {
+  if (package.kind == image::PackageKind::production) {
+    SPHERE_TRY_ASSIGN(auto inner, image::open_inner(package));
+    return std::move(inner.package);
+  }
+  if (package.kind == image::PackageKind::package_v2) {
+    auto opened = package;  // Its blocks are proven as they are read.
+    SPHERE_TRY(image::open_files(opened));
+    if (opened.files.body != nullptr) {
+      return opened;
+    }
+  }
+  SPHERE_TRY(image::require_application(package));
+  return package;
 }
 
 }  // namespace
@@ -197,9 +158,10 @@ Result<Output> run_unpack_package(Context& /*context*/, const Arguments& argumen
   if (auto checked = image::check_body(package); !checked) {
     return tl::make_unexpected(about_file(std::move(checked).error(), path));
   }
+  SPHERE_TRY_ASSIGN(const auto application, application_in(package));
   const auto directory =
       arguments.value("output-directory").value_or(std::filesystem::path{path}.stem().string());
-  SPHERE_TRY_ASSIGN(const auto files, image::unpack(package, directory));
+  SPHERE_TRY_ASSIGN(const auto files, image::unpack(application, directory));
 
   Output output{.text = fmt::format("Wrote {} files to {}.", files.size(), directory)};
   output.data.set("directory", directory).set("files", text_list(files));

@@ -16,12 +16,14 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/image_package_forms.h"
 #include "cli/commands/image_package_show_v2.h"
 #include "cli/commands/image_package_tree.h"
 #include "cli/commands/image_package_v2.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
+#include "sphere/core/clock.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -30,6 +32,7 @@
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/production.h"
 #include "sphere/image/trust.h"
 #include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
@@ -47,6 +50,8 @@ struct Findings {
   crypto::Sha256Digest digest = {};  // Of the file.
   SignatureReport signature = {};
   std::optional<image::Package> package = {};  // An application that could be read.
+  std::optional<SignatureReport> inner = {};   // Of the package inside of a production package.
+  FormContent form = {};                       // Of a kind without files.
   std::optional<json::Value> manifest = {};    // Its manifest, when that is JSON.
   json::Value files = {};                      // For JSON.
   std::string problem = {};                    // Why its content could not be read.
@@ -76,18 +81,39 @@ std::string format_text(const image::Metadata& metadata) {
   return development ? "v1, development" : "v1";
 }
 
+std::string time_text(std::uint64_t time) {
+  return to_rfc3339(static_cast<std::int64_t>(std::min(time, std::uint64_t{INT64_MAX})));
+}
+
 std::string signature_lines(const Findings& findings) {
-  return inner_line("Key", findings.signature.key != nullptr ? findings.signature.key->label
-                                                             : std::string{"unknown"}) +
-         inner_line("Result", findings.signature.result);
+  const auto& signature = findings.signature;
+  auto text =
+      inner_line("Key", signature.key != nullptr ? signature.key->label : std::string{"unknown"});
+  if (!findings.metadata->compressed) {
+    return text + inner_line("Result", signature.result);
+  }
+  return text + inner_line("Signed", time_text(findings.metadata->debug.build_time)) +
+         inner_line("Result", fmt::format("outer {}, inner {}", signature.result,
+                                          findings.inner ? findings.inner->result : "not read"));
+}
+
+// The section of the inner package that tells more than the same one outside: when it was built.
+image::Section shown_section(const Findings& findings, const image::Section& section) {
+  if (findings.inner && findings.package && section.id == std::array<char, 2>{'D', 'B'}) {
+    const auto& inner = findings.package->metadata.sections;
+    const auto found = std::ranges::find(inner, section.id, &image::Section::id);
+    return found == inner.end() ? section : *found;
+  }
+  return section;
 }
 
 std::string section_lines(const Findings& findings) {
   std::string text;
-  for (const auto& section : findings.metadata->sections) {
-    if (is_v2_section(section) && findings.metadata->v2.content) {
+  for (const auto& stored : findings.metadata->sections) {
+    if (is_v2_section(stored) && findings.metadata->v2.content) {
       continue;
     }
+    const auto section = shown_section(findings, stored);
     const auto fields = image::describe_section(section);
     if (fields.empty()) {
       const auto shown = std::min(section.payload.size(), kHexShown);
@@ -168,8 +194,8 @@ std::string body_text(const Findings& findings) {
                : fmt::format("{} bytes, {} of {} blocks good", bytes,
                              with_thousands(tree->data_blocks), with_thousands(tree->data_blocks));
   }
-  if (findings.package) {
-    return fmt::format("{} bytes, CRC and padding good", size);
+  if (findings.package || !findings.form.key.empty()) {
+    return fmt::format("{} bytes, {} good", size, findings.package ? "CRC and padding" : "form");
   }
   return findings.is_damaged ? fmt::format("{} bytes, damaged", size)
                              : fmt::format("{} bytes, of another kind than an application's", size);
@@ -193,6 +219,7 @@ std::string to_text(const Findings& findings) {
   if (findings.wants_body) {
     text += line("Body", body_text(findings));
   }
+  text += findings.form.text;
   if (findings.package) {
     text += file_lines(findings);
   }
@@ -230,6 +257,10 @@ json::Value signature_value(const Findings& findings) {
       .set("keyId", key == nullptr ? json::Value{} : json::Value{to_hex(key->key.id())})
       .set("key", key == nullptr ? std::string_view{"unknown"} : key->kind)
       .set("result", findings.signature.result);
+  if (findings.metadata->compressed) {
+    value.set("innerResult", findings.inner ? json::Value{findings.inner->result} : json::Value{})
+        .set("signedUtc", time_text(findings.metadata->debug.build_time));
+  }
   return value;
 }
 
@@ -269,6 +300,9 @@ json::Value to_value(const Findings& findings) {
   if (metadata.v2.content) {
     add_values_v2(metadata, value);
   }
+  if (!findings.form.key.empty()) {
+    value.set(findings.form.key, findings.form.value);
+  }
   if (findings.wants_tree && findings.package) {
     value.set("directories", directory_values(findings.package->files));
   }
@@ -283,7 +317,7 @@ std::vector<KnownKey> own_keys(Context& context) {
 }
 
 // Adds what an application holds.
-Result<void> look_into(const image::Package& package, Findings& findings) {
+Result<void> look_into_files(const image::Package& package, Findings& findings) {
   SPHERE_TRY(require_application(package));
   SPHERE_TRY_ASSIGN(findings.manifest, manifest_of(package));
   SPHERE_TRY_ASSIGN(findings.files, file_values(package));
@@ -319,6 +353,25 @@ Result<Findings> look_at_v2(Findings findings, const image::Package& container,
   return findings;
 }
 
+// Adds what the package holds.
+Result<void> look_into(const image::Package& package, const std::vector<KnownKey>& keys,
+                       Findings& findings) {
+  switch (package.kind) {
+    case image::PackageKind::production: {
+      SPHERE_TRY_ASSIGN(const auto inner, image::open_inner(package));
+      findings.inner = look_at_signature(inner.digests.signed_bytes, inner.package.metadata, keys);
+      return look_into_files(inner.package, findings);
+    }
+    case image::PackageKind::capability:
+    case image::PackageKind::board_configuration: {
+      SPHERE_TRY_ASSIGN(findings.form, read_form(package));
+      return {};
+    }
+    default:
+      return look_into_files(package, findings);
+  }
+}
+
 // Everything about the file at `path` whose container could be read as `container`. Errors: the
 // file cannot be read any more.
 Result<Findings> look_at(const std::string& path, const image::Package& container,
@@ -330,7 +383,7 @@ Result<Findings> look_at(const std::string& path, const image::Package& containe
   }
   auto opened = image::open_package(container.source, container.size);
   auto digests = opened ? image::check_body(*opened) : tl::make_unexpected(opened.error());
-  auto looked = digests ? look_into(*opened, findings) : tl::make_unexpected(digests.error());
+  auto looked = digests ? look_into(*opened, keys, findings) : tl::make_unexpected(digests.error());
   if (!looked) {
     findings.problem = looked.error().message();
     // A kind that is not read here is no fault of the file.
@@ -392,7 +445,8 @@ Result<Output> run_show_package(Context& context, const Arguments& arguments) {
   const auto keys = known_keys(context);
   SPHERE_TRY_ASSIGN(auto findings, look_at(path, *container, keys, arguments.has("check-body")));
   findings.wants_tree = arguments.has("tree");
-  const bool is_good = !findings.is_damaged && findings.signature.result != "bad";
+  const bool is_good = !findings.is_damaged && findings.signature.result != "bad" &&
+                       !(findings.inner && findings.inner->result == "bad");
   return Output{.data = to_value(findings), .text = to_text(findings), .verdict_failed = !is_good};
 }
 

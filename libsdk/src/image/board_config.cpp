@@ -113,26 +113,31 @@ std::vector<std::byte> write_board_configuration(const BoardConfiguration& confi
 
 std::span<const BoardPreset> board_presets() { return kPresets; }
 
-Result<Packed> pack_board_configuration(const BoardConfigurationRequest& request,
-                                        const crypto::Signer& signer) {
-  const auto* preset = std::ranges::find(kPresets, request.preset, &BoardPreset::name);
+Result<BoardPreset> find_board_preset(std::string_view name) {
+  const auto* preset = std::ranges::find(kPresets, name, &BoardPreset::name);
   if (preset == kPresets.end()) {
     return fail(Errc::invalid_argument,
-                fmt::format("there is no preset \"{}\"", escape_control(request.preset)),
+                fmt::format("there is no preset \"{}\"", escape_control(name)),
                 {.reason = "usage.bad-value",
-                 .value = request.preset,
+                 .value = std::string{name},
                  .next = "choose one of: " + preset_names()});
   }
+  return *preset;
+}
+
+Result<Packed> pack_board_configuration(const BoardConfigurationRequest& request,
+                                        const crypto::Signer& signer) {
+  SPHERE_TRY_ASSIGN(const auto preset, find_board_preset(request.preset));
   const auto body = write_board_configuration(
-      {.preset = request.preset, .description = std::string{preset->description}});
+      {.preset = request.preset, .description = std::string{preset.description}});
   return pack_small(
       {.body = body,
        .image_type = kBoardConfiguration,
-       .component_id = Guid::parse(preset->component_id).value_or(Guid{}),
+       .component_id = Guid::parse(preset.component_id).value_or(Guid{}),
        .image_id = request.image_id,
        .reproducible = request.reproducible,
        .build_time = request.build_time,
-       .name = fmt::format("{}_{}", preset->name, preset->component_id.substr(0, kComponentDigits)),
+       .name = fmt::format("{}_{}", preset.name, preset.component_id.substr(0, kComponentDigits)),
        .temporary = kUnderDevelopment},
       signer);
 }

@@ -51,6 +51,9 @@ struct BoardPreset {
 };
 [[nodiscard]] std::span<const BoardPreset> board_presets();
 
+// Error: invalid_argument (usage.bad-value), with the known ones.
+[[nodiscard]] Result<BoardPreset> find_board_preset(std::string_view name);
+
 struct BoardConfigurationRequest {
   std::string preset;
   std::optional<Guid> image_id = {};  // Absent: derived with reproducible, else random.
@@ -58,8 +61,8 @@ struct BoardConfigurationRequest {
   bool reproducible = false;
 };
 
-// The package of a preset, signed by `signer`. Errors: invalid_argument (usage.bad-value) for a
-// preset that board_presets() does not have; those of the signer.
+// The package of a preset, signed by `signer`. Errors: those of find_board_preset() and of the
+// signer.
 [[nodiscard]] Result<Packed> pack_board_configuration(const BoardConfigurationRequest& request,
                                                       const crypto::Signer& signer);
 
