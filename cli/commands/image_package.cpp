@@ -104,6 +104,17 @@ constexpr OptionSpec kSbomPath{.name = "sbom-path",
                                .value_name = "PATH",
                                .help = "Where that list is in the image, when it is there"};
 
+constexpr OptionSpec kIncremental{
+    .name = "incremental",
+    .kind = OptionKind::flag,
+    .help =
+        "Hash only files that changed since the last time; keeps OUTPUT-FILE.leaves (format "
+        "v2)"};
+constexpr OptionSpec kVerifyCache{
+    .name = "verify-cache",
+    .kind = OptionKind::flag,
+    .help = "Hash every file and name those that OUTPUT-FILE.leaves is wrong about (format v2)"};
+
 constexpr std::array kPackOptions = {
     OptionSpec{.name = "package-directory",
                .required = true,
@@ -164,6 +175,8 @@ constexpr std::array kPackOptions = {
     kSbom,
     kSbomLocator,
     kSbomPath,
+    kIncremental,
+    kVerifyCache,
     kForce,
     kNoSync,
 };

@@ -139,6 +139,10 @@ Result<project::PackV2Options> read_v2_options(const Arguments& arguments) {
   project::PackV2Options options{.compress = arguments.has("compress"),
                                  .boards = split_list(arguments.list("board")),
                                  .provenance = read_provenance_options(arguments)};
+  if (arguments.has("incremental") || arguments.has("verify-cache")) {
+    options.leaf_cache = arguments.value("output-file").value_or("") + ".leaves";
+  }
+  options.verify_cache = arguments.has("verify-cache");
   SPHERE_TRY_ASSIGN(options.security, read_security(arguments));
   SPHERE_TRY_ASSIGN(options.sbom, read_sbom(arguments));
   return options;
@@ -238,7 +242,7 @@ Result<void> check_whole_body(const image::Package& package) {
 Result<void> refuse_v2_options(const Arguments& arguments) {
   for (const auto* option :
        {"compress", "security-version", "least-os-version", "board", "source", "revision",
-        "package-version", "sbom", "sbom-locator", "sbom-path", "leaf-cache", "verify-cache"}) {
+        "package-version", "sbom", "sbom-locator", "sbom-path", "incremental", "verify-cache"}) {
     if (arguments.has(option)) {
       return fail(Errc::invalid_argument, fmt::format("--{} needs a package of format v2", option),
                   {.reason = "usage.conflict", .value = option, .next = "add --format v2"});
@@ -262,7 +266,11 @@ Result<Output> run_pack_application_v2(Context& context, const Arguments& argume
   SPHERE_TRY(file.commit());
 
   Output output{.text = fmt::format("Packed {} ({} bytes, format v2), signed by {}.", path,
-                                    with_thousands(packed.size), signing.signed_by)};
+                                    with_thousands(packed.size), signing.signed_by),
+                .verdict_failed = !packed.stale.empty()};
+  for (const auto& file : packed.stale) {
+    context.reporter.warn(fmt::format("the leaf cache was wrong about /{}", escape_control(file)));
+  }
   output.data.set("file", path)
       .set("imageId", packed.image_id.text())
       .set("componentId", packed.component_id.text())

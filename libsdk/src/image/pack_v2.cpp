@@ -20,8 +20,9 @@
 #include "libsdk/src/image/directory_leaves.h"
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/image_leaves.h"
+#include "libsdk/src/image/leaf_cache.h"
 #include "libsdk/src/image/pack_sources.h"
-#include "sphere/core/encoding.h"
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/signer.h"
@@ -44,22 +45,79 @@ std::string inputs_of(const PackSources& sources, const std::vector<FileFacts>& 
   return inputs_digest(std::move(inputs));
 }
 
-DirectoryInput directory_input(const PackSources& sources, const MerkleSalt& salt,
-                               const Tools& tools, BodySink& sink) {
-  DirectoryInput input{.head = sources.plan().head,
-                       .body_size = sources.plan().size,
-                       .engine = tools.engine,
-                       .salt = salt,
-                       .sink = &sink,
-                       .workers = tools.pool->size()};
-  for (const auto& source : sources.sources()) {
-    input.files.push_back({.size = source.size, .listed = source.listed, .memory = source.memory});
+// The files of an application and what a cache knows about them.
+class CachedSources {
+ public:
+  CachedSources(const PackSources& sources, const ApplicationV2& application,
+                const MerkleSalt& salt)
+      : sources_{&sources},
+        application_{&application},
+        begun_{file_clock()},
+        cache_{has_cache() ? load_leaf_cache(application.leaf_cache, salt, note_)
+                           : LeafCache{salt, 0}} {}
+
+  [[nodiscard]] DirectoryInput input(const MerkleSalt& salt, const Tools& tools,
+                                     BodySink& sink) const {
+    DirectoryInput input{.head = sources_->plan().head,
+                         .body_size = sources_->plan().size,
+                         .engine = tools.engine,
+                         .salt = salt,
+                         .sink = &sink,
+                         .workers = tools.pool->size(),
+                         .keep_leaves = has_cache()};
+    for (std::size_t i = 0; i < sources_->sources().size(); ++i) {
+      const auto& source = sources_->sources()[i];
+      input.files.push_back({.size = source.size,
+                             .listed = source.listed,
+                             .memory = source.memory,
+                             .known = application_->verify_cache ? nullptr : find(i)});
+    }
+    for (const auto& place : sources_->plan().files) {
+      input.files[place.index].offset = place.offset;
+    }
+    return input;
   }
-  for (const auto& place : sources.plan().files) {
-    input.files[place.index].offset = place.offset;
+
+  // Writes the cache for the next time and adds what there is to say about it.
+  void finish(std::vector<FileFacts> facts, PackedV2& packed) const {
+    if (!note_.empty()) {
+      packed.notes.push_back(note_);
+    }
+    if (!has_cache()) {
+      return;
+    }
+    LeafCache next{cache_.salt(), begun_};
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+      const auto* known = find(i);
+      if (known != nullptr && !is_same(*known, facts[i])) {
+        packed.stale.emplace_back(sources_->planned()[i].path);
+      }
+      if (const auto* listed = sources_->sources()[i].listed) {
+        next.add(std::string{sources_->planned()[i].path}, listed->stamp, std::move(facts[i]));
+      }
+    }
+    if (const auto written = write_file(application_->leaf_cache, next.write()); !written) {
+      packed.notes.push_back("the leaf cache was not written: " + written.error().message());
+    }
   }
-  return input;
-}
+
+ private:
+  [[nodiscard]] bool has_cache() const { return !application_->leaf_cache.empty(); }
+  [[nodiscard]] const FileFacts* find(std::size_t index) const {
+    const auto* listed = sources_->sources()[index].listed;
+    return listed == nullptr ? nullptr
+                             : cache_.find(sources_->planned()[index].path, listed->stamp);
+  }
+  static bool is_same(const FileFacts& a, const FileFacts& b) {
+    return a.crc == b.crc && a.digest == b.digest && a.leaves == b.leaves;
+  }
+
+  const PackSources* sources_;
+  const ApplicationV2* application_;
+  std::int64_t begun_;  // Before any file was read.
+  std::string note_;
+  LeafCache cache_;
+};
 
 struct Magic {
   BodyFormat format;
@@ -128,11 +186,16 @@ Result<PackedV2> pack_application_v2(const ApplicationV2& application, const cry
                     application.info.component_id,
                     tools,
                     output};
-  DirectoryLeaves leaves{directory_input(sources, writer.salt(), tools, writer.sink())};
+  const CachedSources cached{sources, application, writer.salt()};
+  DirectoryLeaves leaves{cached.input(writer.salt(), tools, writer.sink())};
   SPHERE_TRY(leaves.prepare());
   SPHERE_TRY_ASSIGN(const auto body, writer.write(leaves));
-  return finish_package(writer.file(), application.info, body, inputs_of(sources, leaves.facts()),
-                        signer);
+  auto facts = leaves.facts();
+  SPHERE_TRY_ASSIGN(auto packed, finish_package(writer.file(), application.info, body,
+                                                inputs_of(sources, facts), signer));
+  packed.hashed_blocks = leaves.hashed_blocks();
+  cached.finish(std::move(facts), packed);
+  return packed;
 }
 
 Result<BodyFormat> detect_body_format(const BlockSource& source, std::uint64_t size) {

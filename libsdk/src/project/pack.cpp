@@ -375,13 +375,16 @@ Result<PackedApplication> pack_application_v2(const PackOptions& options, const 
   image::ApplicationV2 application{.directory = options.directory,
                                    .manifest_text = std::move(text),
                                    .executables = options.executables,
-                                   .info = std::move(info)};
+                                   .info = std::move(info),
+                                   .leaf_cache = v2.leaf_cache,
+                                   .verify_cache = v2.verify_cache};
   application.executables.push_back(source.manifest.entry_point);
   const auto packed = image::pack_application_v2(
       application, signer, tools, {.descriptor = output.descriptor(), .name = output.target()});
   if (!packed) {
     return tl::make_unexpected(explain(packed.error(), source));
   }
+  source.warnings.insert(source.warnings.end(), packed->notes.begin(), packed->notes.end());
   SPHERE_TRY_ASSIGN(const auto package, reopen(output));
   SPHERE_TRY(check_package(options, package, api_set, source));
   if (!source.manifest.component_id) {
@@ -391,7 +394,8 @@ Result<PackedApplication> pack_application_v2(const PackOptions& options, const 
                            .image_id = packed->image_id,
                            .component_id = component_id,
                            .name = source.manifest.name,
-                           .warnings = std::move(source.warnings)};
+                           .warnings = std::move(source.warnings),
+                           .stale = packed->stale};
 }
 
 Result<ApiSet> parse_api_set(std::string_view text) {

@@ -60,7 +60,9 @@ struct PackedV2 {
   std::uint64_t bytes = 0;  // Of the file.
   bool compressed = false;
   std::uint64_t blocks = 0;
-  std::uint64_t hashed_blocks = 0;  // Of these; the others were known.
+  std::uint64_t hashed_blocks = 0;      // Of these; the others were known.
+  std::vector<std::string> notes = {};  // About the cache, a sentence each.
+  std::vector<std::string> stale = {};  // Paths in the package.
 };
 
 // An application that is to be packed, everything decided already: the manifest is the text that
@@ -70,6 +72,13 @@ struct ApplicationV2 {
   std::string manifest_text = {};             // Stored as /app_manifest.json.
   std::vector<std::string> executables = {};  // Paths in the package; a leading '/' is ignored.
   ImageInfo info;
+  // A file that keeps what was found out about each file from one packing to the next: those that
+  // are unchanged (by device, inode, size and times) are copied and not hashed. Empty: none. One
+  // that is missing, damaged or of another component is ignored.
+  std::filesystem::path leaf_cache = {};
+  // Hashes everything all the same, and tells in PackedV2::stale which files the cache was wrong
+  // about.
+  bool verify_cache = false;
 };
 
 // Makes a signed package v2 with an ASXipFS body. Errors: as pack_application(); io when a file

@@ -48,6 +48,7 @@ struct PackedApplication {
   Guid component_id;
   std::string name = {};
   std::vector<std::string> warnings = {};  // One sentence each.
+  std::vector<std::string> stale = {};     // image::PackedV2::stale
 };
 
 // Reads and checks the manifest, resolves its names, rewrites it, packs and signs, and checks the
