@@ -268,8 +268,8 @@ Result<Output> run_pack_application_v2(Context& context, const Arguments& argume
   Output output{.text = fmt::format("Packed {} ({} bytes, format v2), signed by {}.", path,
                                     with_thousands(packed.size), signing.signed_by),
                 .verdict_failed = !packed.stale.empty()};
-  for (const auto& file : packed.stale) {
-    context.reporter.warn(fmt::format("the leaf cache was wrong about /{}", escape_control(file)));
+  for (const auto& stale : packed.stale) {
+    context.reporter.warn(fmt::format("the leaf cache was wrong about /{}", escape_control(stale)));
   }
   output.data.set("file", path)
       .set("imageId", packed.image_id.text())
