@@ -7,7 +7,9 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -21,7 +23,13 @@
 #include "device-agent/agent/broker/network_state.h"
 #include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/event_log.h"
+#include "device-agent/agent/logs/diagnostic_log.h"
+#include "device-agent/agent/logs/telemetry_view.h"
 #include "device-agent/agent/loop.h"
+#include "device-agent/agent/network/certificates.h"
+#include "device-agent/agent/network/interfaces.h"
+#include "device-agent/agent/network/proxy.h"
+#include "device-agent/agent/network/wifi.h"
 #include "device-agent/agent/options.h"
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/handler.h"
@@ -31,6 +39,7 @@
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/policy.h"
 #include "device-agent/agent/sandbox/private_mounts.h"
+#include "device-agent/agent/state/capability_gate.h"
 #include "device-agent/agent/version.h"
 #include "device-agent/virtual-board/board_link.h"
 #include "sphere/core/clock.h"
@@ -39,6 +48,11 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/process.h"
 #include "sphere/core/result.h"
+#include "sphere/crypto/certificate.h"
+#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
+#include "sphere/crypto/seal.h"
+#include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
 
@@ -135,6 +149,55 @@ class Agent {
     return kernel;
   }
 
+  // What the REST API sets and shows beside the apps.
+  Result<void> make_settings() {
+    const auto& directory = options_.state;
+    SPHERE_TRY(make_directories(directory / "network", 0700));
+    SPHERE_TRY_ASSIGN(auto seal, crypto::SealingKey::load_or_create(directory / "fuses/seal-key"));
+    seal_.emplace(std::move(seal));
+    SPHERE_TRY_ASSIGN(auto key, crypto::PrivateKey::from_file(directory / "fuses/device-key.pem"));
+    device_key_.emplace(std::move(key));
+    log_.emplace(clock_, kAgentVersion);
+    gate_.emplace(CapabilityGate::Parts{
+        .directory = directory / "capability",
+        .device_id = device_key_->public_key().point(),
+        .clock = &clock_,
+        .keys = [this] { return state_.capability_keys(); },
+        .manufacturing_state = [this] { return state_.manufacturing_state(); }});
+    state_.set_installed([this] { return installed_numbers(); });
+    interfaces_.emplace(directory / "network", services_.device_id,
+                        [this](std::string_view name, bool up) { switch_interface(name, up); });
+    wifi_.emplace(directory / "network", &*seal_);
+    proxy_.emplace(directory / "network", &*seal_);
+    certificates_.emplace(directory / "network" / "certificates", &*seal_);
+    telemetry_.emplace(directory / "log", events_);
+    services_.capabilities = &*gate_;
+    services_.interfaces = &*interfaces_;
+    services_.wifi = &*wifi_;
+    services_.proxy = &*proxy_;
+    services_.certificates = &*certificates_;
+    services_.log = &*log_;
+    services_.telemetry = &*telemetry_;
+    services_.device_key = &*device_key_;
+    return {};
+  }
+
+  std::vector<std::int64_t> installed_numbers() const {
+    const auto capability = gate_->installed();
+    return capability
+               ? std::vector<std::int64_t>{capability->numbers.begin(), capability->numbers.end()}
+               : std::vector<std::int64_t>{};
+  }
+
+  // Apps see the interfaces through the broker, which belongs to the loop.
+  void switch_interface(std::string_view name, bool up) {
+    loop_->post([this, name = std::string{name}, up] {
+      if (auto* interface = network_.find(name)) {
+        NetworkState::set_enabled(*interface, up);
+      }
+    });
+  }
+
   Result<void> start_server() {
     services_.loop = loop_.get();
     services_.clock = &clock_;
@@ -144,6 +207,7 @@ class Agent {
     services_.broker = broker_.get();
     services_.state = &state_;
     services_.board = &link_;
+    SPHERE_TRY(make_settings());
     services_.started = clock_.monotonic();
     services_.begin_restart = [this] {
       services_.ending = true;
@@ -154,7 +218,14 @@ class Agent {
     http::ServerOptions server{.certificate_chain_pem = {}, .private_key_pem = {}};
     SPHERE_TRY_ASSIGN(server.certificate_chain_pem, state_.tls_chain());
     SPHERE_TRY_ASSIGN(server.private_key_pem, state_.tls_key());
+    SPHERE_TRY_ASSIGN(const auto leaf, crypto::Certificate::from_pem(server.certificate_chain_pem));
+    services_.leaf_spki = crypto::sha256(leaf.public_key().spki());
     server.common_headers = common_headers();
+    server.busy = error_answer({.code = device_api::kBusy,
+                                .message = "too many requests are waiting",
+                                .next = "try again"});
+    server.malformed_head_headers = {{"Sphere-Error", std::to_string(device_api::kHeadMalformed)}};
+    server.large_head_headers = {{"Sphere-Error", std::to_string(device_api::kHeaderTooLarge)}};
     SPHERE_TRY_ASSIGN(server_,
                       http::Server::start(std::move(listeners_), std::move(server), handler_));
     return {};
@@ -177,6 +248,8 @@ class Agent {
     status_ = status;
     closer_ = std::thread{[this] {
       server_->stop();
+      // For whoever looks at the board's files; the log itself begins anew with each run.
+      [[maybe_unused]] const auto saved = log_->save(options_.state / "log" / "diagnostic.bin");
       loop_->post([this] { apps_->shut_down([this] { loop_->quit(); }); });
     }};
   }
@@ -196,6 +269,15 @@ class Agent {
   std::unique_ptr<AppStore> store_;
   std::unique_ptr<BrokerService> broker_;
   std::unique_ptr<AppManager> apps_;
+  std::optional<crypto::SealingKey> seal_;
+  std::optional<crypto::PrivateKey> device_key_;
+  std::optional<DiagnosticLog> log_;
+  std::optional<CapabilityGate> gate_;
+  std::optional<InterfaceStore> interfaces_;
+  std::optional<WifiStore> wifi_;
+  std::optional<ProxyStore> proxy_;
+  std::optional<CertificateStore> certificates_;
+  std::optional<TelemetryView> telemetry_;
   Services services_;
   RestHandler handler_{services_};
   std::unique_ptr<http::Server> server_;

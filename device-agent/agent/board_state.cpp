@@ -2,6 +2,7 @@
 #include "device-agent/agent/board_state.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kSmallFile = 65536;
+constexpr std::array<std::string_view, 3> kStates = {"Blank", "Module1Complete", "DeviceComplete"};
 
 }  // namespace
 
@@ -42,16 +44,53 @@ Result<std::string> BoardState::device_id() const {
 }
 
 std::string BoardState::manufacturing_state() const {
-  auto state = word("fuses/manufacturing-state");
-  for (const auto* known : {"Blank", "Module1Complete", "DeviceComplete"}) {
-    if (state == known) {
-      return state;
+  const auto state = word("fuses/manufacturing-state");
+  return std::ranges::find(kStates, state) == kStates.end() ? "Unknown" : state;
+}
+
+Result<void> BoardState::advance_manufacturing_state(std::string_view state) {
+  const auto order = [](std::string_view name) {
+    const auto* const found = std::ranges::find(kStates, name);
+    return found == kStates.end() ? -1 : static_cast<int>(found - kStates.begin());
+  };
+  const auto now = manufacturing_state();
+  if (order(state) < 1 || order(state) < order(now)) {
+    return fail(Errc::invalid_argument,
+                "the manufacturing state does not go from " + now + " to " + std::string{state});
+  }
+  if (state == now) {
+    return {};
+  }
+  return write_file(directory_ / "fuses/manufacturing-state", std::string{state} + "\n",
+                    {.mode = 0600});
+}
+
+std::vector<crypto::PublicKey> BoardState::capability_keys() const {
+  std::vector<crypto::PublicKey> keys;
+  std::error_code error;
+  for (fs::directory_iterator entry{directory_ / "trust/capability", error}, end;
+       !error && entry != end; entry.increment(error)) {
+    const auto pem = read_text_file(entry->path(), kSmallFile);
+    if (const auto key = pem ? crypto::PublicKey::from_pem(*pem) : fail(Errc::corrupt, "")) {
+      keys.push_back(*key);
     }
   }
-  return "Unknown";
+  return keys;
 }
 
 std::vector<std::int64_t> BoardState::capabilities() const {
+  auto numbers = own_capabilities();
+  if (installed_) {
+    const auto more = installed_();
+    numbers.insert(numbers.end(), more.begin(), more.end());
+  }
+  std::ranges::sort(numbers);
+  const auto repeated = std::ranges::unique(numbers);
+  numbers.erase(repeated.begin(), repeated.end());
+  return numbers;
+}
+
+std::vector<std::int64_t> BoardState::own_capabilities() const {
   const auto text = read_text_file(directory_ / "fuses/capabilities", kSmallFile);
   std::vector<std::int64_t> numbers;
   if (!text) {
@@ -70,9 +109,6 @@ std::vector<std::int64_t> BoardState::capabilities() const {
       numbers.push_back(number);
     }
   }
-  std::ranges::sort(numbers);
-  const auto repeated = std::ranges::unique(numbers);
-  numbers.erase(repeated.begin(), repeated.end());
   return numbers;
 }
 

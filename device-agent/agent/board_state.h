@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sphere/core/result.h"
+#include "sphere/crypto/key.h"
 #include "sphere/image/trust.h"
 
 namespace sphere::agent {
@@ -16,8 +18,8 @@ namespace sphere::agent {
 inline constexpr std::int64_t kAppDevelopment = 11;
 inline constexpr std::int64_t kFieldServicing = 13;
 
-// The files of the board's directory that the agent only reads. They are read anew on each call, so
-// that a key added by hand counts at once.
+// The files of the board's directory that make it this board. They are read anew on each call, so
+// that a key added by hand counts at once; only the manufacturing state is ever written.
 class BoardState {
  public:
   explicit BoardState(std::filesystem::path directory) : directory_{std::move(directory)} {}
@@ -27,8 +29,18 @@ class BoardState {
   [[nodiscard]] Result<std::string> device_id() const;
   // "Blank", "Module1Complete", "DeviceComplete"; "Unknown" when the fuse cannot be read.
   [[nodiscard]] std::string manufacturing_state() const;
-  // Capabilities in effect: a board that is not DeviceComplete has appDevelopment from its maker,
-  // unless fuses/capabilities lists others (numbers, one a line).
+  // Moves the state forward; it is on stable storage when this returns. The state that it has
+  // already is no change. Errors: invalid_argument (backward, or no state to move to), and those of
+  // system_error().
+  [[nodiscard]] Result<void> advance_manufacturing_state(std::string_view state);
+  // Numbers of an installed capability file, which count beside the board's own. Called before
+  // there are other threads.
+  void set_installed(std::function<std::vector<std::int64_t>()> installed) {
+    installed_ = std::move(installed);
+  }
+  // Capabilities in effect: those of an installed file, and the board's own: one that is not
+  // DeviceComplete has appDevelopment from its maker, unless fuses/capabilities lists others
+  // (numbers, one a line). Sorted.
   [[nodiscard]] std::vector<std::int64_t> capabilities() const;
   [[nodiscard]] bool has_capability(std::int64_t number) const;
 
@@ -36,6 +48,8 @@ class BoardState {
   // trust/public-test-key says "on". A file that holds no key is an error that names it.
   [[nodiscard]] Result<image::TrustStore> trust() const;
   [[nodiscard]] bool public_test_key_on() const;
+  // Of trust/capability: whose capability files count. What cannot be read is left out.
+  [[nodiscard]] std::vector<crypto::PublicKey> capability_keys() const;
 
   [[nodiscard]] Result<std::string> tls_chain() const;
   [[nodiscard]] Result<std::string> tls_key() const;
@@ -45,7 +59,10 @@ class BoardState {
   [[nodiscard]] Result<void> add_keys(std::string_view folder, image::Role role,
                                       image::TrustStore& trust) const;
 
+  [[nodiscard]] std::vector<std::int64_t> own_capabilities() const;
+
   std::filesystem::path directory_;
+  std::function<std::vector<std::int64_t>()> installed_ = {};
 };
 
 }  // namespace sphere::agent

@@ -81,6 +81,30 @@ class Loop {
     return std::move(*waiter->value);
   }
 
+  // The same for any other thread, with a limit: nothing when the time is over. `start` is copied
+  // and may run later than that, so it may refer to nothing that its caller owns.
+  template <typename Value>
+  [[nodiscard]] std::optional<Value> await_for(
+      std::chrono::milliseconds limit,
+      std::function<void(const std::function<void(Value)>& done)> start) {
+    struct Waiter {
+      std::mutex lock;
+      std::condition_variable changed;
+      std::optional<Value> value;
+    };
+    const auto waiter = std::make_shared<Waiter>();  // Shared by this thread and the loop.
+    post([waiter, start = std::move(start)] {
+      start([waiter](Value value) {
+        const std::lock_guard guard{waiter->lock};
+        waiter->value.emplace(std::move(value));
+        waiter->changed.notify_all();
+      });
+    });
+    std::unique_lock guard{waiter->lock};
+    waiter->changed.wait_for(guard, limit, [&] { return waiter->value.has_value(); });
+    return std::exchange(waiter->value, std::nullopt);
+  }
+
  private:
   struct Watch {
     std::uint64_t number;

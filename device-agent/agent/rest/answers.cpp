@@ -50,7 +50,7 @@ http::Response error_answer(const Refusal& refusal, ErrorStyle style) {
                              .next = plain_text(refusal.next),
                              .name = {}};
   if (style.sphere_v1) {
-    body.name = device_api::error_name(refusal.code);
+    body.name = info != nullptr ? std::string{info->name} : device_api::error_name(refusal.code);
   }
   auto answer = json_answer(device_api::to_json(body), status);
   answer.headers.emplace_back("Sphere-Error", std::to_string(refusal.code));

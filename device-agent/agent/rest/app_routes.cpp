@@ -15,6 +15,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/device_api/error_code.h"
+#include "sphere/device_api/network.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
 
@@ -30,9 +31,10 @@ http::Response state_answer(std::string_view state) {
 // Runs one of the manager's actions and waits for its end.
 Answer<void> await_app(Services& services, const Guid& component,
                        void (AppManager::*action)(const Guid&, const AppManager::Done&)) {
-  return services.loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
-    (services.apps->*action)(component, done);
-  });
+  return await_for(services, kHandlerLimit,
+                   [&apps = *services.apps, component, action](const AppManager::Done& done) {
+                     (apps.*action)(component, done);
+                   });
 }
 
 struct Quota {
@@ -111,6 +113,29 @@ http::Response get_quota(Call& call) {
                         {.status = 404});
   }
   return json_answer(json::Value{}.set("UsageKB", quota.used_kb).set("LimitKB", quota.limit_kb));
+}
+
+// The figures of all apps together; who asks for one app finds it in GET /sphere/v1/apps. A process
+// has the number that it has in its sandbox, where the app is always 2: the PC's numbers stay
+// there.
+http::Response get_memory_stats(Call& call) {
+  constexpr std::int64_t kAppPid = 2;
+  constexpr std::int64_t kKilo = 1024;
+  auto& services = *call.services;
+  const auto stats = services.loop->call([&] {
+    const auto bytes = [&](std::uint32_t attribute) {
+      return static_cast<std::int64_t>(services.apps->memory_kb(attribute)) * kKilo;
+    };
+    device_api::MemoryStats all{
+        .current_bytes = bytes(0), .user_bytes = bytes(1), .peak_user_bytes = bytes(2)};
+    for (const auto& app : services.apps->list()) {
+      if (app.started_at) {
+        all.apps.push_back({.component_id = app.component_id, .pids = {kAppPid}});
+      }
+    }
+    return all;
+  });
+  return json_answer(device_api::to_json(stats));
 }
 
 }  // namespace sphere::agent::app_routes

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
+#include "device-agent/agent/refusal.h"
+#include "device-agent/agent/rest/routes.h"
 #include "device-agent/agent/rest/services.h"
 #include "sphere/http/server.h"
 
@@ -18,6 +21,13 @@ class RestHandler final : public http::Handler {
                                           std::optional<std::uint64_t> content_length) override;
 
  private:
+  [[nodiscard]] http::Decision decide(const http::Request& request,
+                                      std::optional<std::uint64_t> content_length,
+                                      std::string_view& logged);
+  [[nodiscard]] std::optional<http::Response> refuse_origin(const http::Request& request);
+  [[nodiscard]] Answer<void> take_capability(const http::Request& request, std::string_view route,
+                                             Call& call);
+
   Services* services_;
 };
 

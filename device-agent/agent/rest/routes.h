@@ -12,6 +12,7 @@
 #include "device-agent/agent/rest/access.h"
 #include "device-agent/agent/rest/services.h"
 #include "device-agent/agent/rest/target.h"
+#include "device-agent/agent/state/capability_gate.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
 
@@ -24,6 +25,9 @@ struct Call {
   Target target;
   std::string tail;  // What stands for {uid} or below the prefix.
   json::Value body;  // Null when there was none.
+  // Capabilities in effect for this request, those of its header included.
+  std::vector<std::int64_t> capabilities = {};
+  std::vector<CapabilityInEffect> temporary = {};
   std::string text;  // The body as it came, for BodyKind::forwarded.
 };
 
@@ -64,7 +68,11 @@ namespace device_routes {
 [[nodiscard]] http::Response get_capabilities(Call& call);
 [[nodiscard]] http::Response get_security_state(Call& call);
 [[nodiscard]] http::Response get_manufacturing_state(Call& call);
+[[nodiscard]] http::Response put_manufacturing_state(Call& call);
 [[nodiscard]] http::Response restart(Call& call);
+[[nodiscard]] http::Response get_log(Call& call);
+[[nodiscard]] http::Response get_telemetry(Call& call);
+[[nodiscard]] http::Response delete_telemetry(Call& call);
 }  // namespace device_routes
 
 namespace app_routes {
@@ -72,6 +80,7 @@ namespace app_routes {
 [[nodiscard]] http::Response patch_status(Call& call);
 [[nodiscard]] http::Response delete_image(Call& call);
 [[nodiscard]] http::Response get_quota(Call& call);
+[[nodiscard]] http::Response get_memory_stats(Call& call);
 }  // namespace app_routes
 
 namespace update_routes {
@@ -81,12 +90,50 @@ namespace update_routes {
 [[nodiscard]] http::Decision stage(Services& services, std::optional<std::uint64_t> content_length);
 }  // namespace update_routes
 
+namespace certificate_routes {
+[[nodiscard]] http::Response list(Call& call);
+[[nodiscard]] http::Response get(Call& call);
+[[nodiscard]] http::Response post(Call& call);
+[[nodiscard]] http::Response remove(Call& call);
+[[nodiscard]] http::Response get_space(Call& call);
+}  // namespace certificate_routes
+
+namespace net_routes {
+[[nodiscard]] http::Response get_status(Call& call);
+[[nodiscard]] http::Response get_interfaces(Call& call);
+[[nodiscard]] http::Response get_interface(Call& call);
+[[nodiscard]] http::Response patch_interface(Call& call);
+[[nodiscard]] http::Response get_proxy(Call& call);
+[[nodiscard]] http::Response post_proxy(Call& call);
+[[nodiscard]] http::Response delete_proxy(Call& call);
+[[nodiscard]] http::Response get_firewall(Call& call);
+}  // namespace net_routes
+
+namespace wifi_routes {
+[[nodiscard]] http::Response list_networks(Call& call);
+[[nodiscard]] http::Response post_network(Call& call);
+[[nodiscard]] http::Response get_network(Call& call);
+[[nodiscard]] http::Response patch_network(Call& call);
+[[nodiscard]] http::Response delete_network(Call& call);
+[[nodiscard]] http::Response list_failures(Call& call);
+[[nodiscard]] http::Response get_failure(Call& call);
+[[nodiscard]] http::Response get_interface(Call& call);
+[[nodiscard]] http::Response patch_interface(Call& call);
+[[nodiscard]] http::Response scan(Call& call);
+}  // namespace wifi_routes
+
+namespace identity_routes {
+[[nodiscard]] http::Response post_identity(Call& call);
+[[nodiscard]] http::Response get_capability(Call& call);
+}  // namespace identity_routes
+
 namespace sphere_routes {
 [[nodiscard]] http::Response get_board(Call& call);
 [[nodiscard]] http::Response get_apps(Call& call);
 [[nodiscard]] http::Response get_sandbox(Call& call);
 [[nodiscard]] http::Response get_output(Call& call);
 [[nodiscard]] http::Response get_events(Call& call);
+[[nodiscard]] http::Response get_log(Call& call);
 [[nodiscard]] http::Response forward_virtual(Call& call);
 }  // namespace sphere_routes
 

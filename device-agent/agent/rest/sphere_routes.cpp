@@ -22,6 +22,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/device_api/device_log.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
@@ -133,6 +134,24 @@ http::Response get_events(Call& call) {
     next = event.seq;
   }
   return json_answer(json::Value{}.set("events", list).set("next", next));
+}
+
+http::Response get_log(Call& call) {
+  const auto after = after_of(call.target);
+  if (!after) {
+    return bad_after();
+  }
+  LogFilter filter{.after = *after};
+  if (const auto level = call.target.value("level")) {
+    const auto priority = device_api::parse_log_priority(*level);
+    if (!priority) {
+      return refused(device_api::kJsonInvalid, fmt::format("{} is no level of the log", *level),
+                     400);
+    }
+    filter.priority = *priority;
+  }
+  filter.category = call.target.value("category").value_or("");
+  return log_lines(*call.services, filter, call.target.value("follow") == "true");
 }
 
 http::Response forward_virtual(Call& call) {

@@ -19,6 +19,7 @@
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/device_api/device_log.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
@@ -110,7 +111,87 @@ class OutputFollower {
   bool ended_ = false;
 };
 
+class LogFollower {
+ public:
+  LogFollower(Services& services, LogFilter filter, std::shared_ptr<Seat> seat)
+      : services_{&services},
+        filter_{std::move(filter)},
+        seat_{std::move(seat)},
+        spoken_{services.clock->monotonic()} {}
+
+  std::optional<std::string> operator()() {
+    if (ended_) {
+      return std::nullopt;
+    }
+    services_->log->wait_after(filter_.after, kTurn);
+    auto text = new_lines();
+    const auto now = services_->clock->monotonic();
+    if (services_->ending) {
+      ended_ = true;
+      text += line(json::Value{}.set("end", "restart"));
+    } else if (text.empty() && now - spoken_ >= kHeartbeat) {
+      const auto up =
+          std::chrono::duration_cast<std::chrono::milliseconds>(now - services_->started);
+      text = line(json::Value{}.set("heartbeat", static_cast<std::int64_t>(up.count())));
+    }
+    spoken_ = text.empty() ? spoken_ : now;
+    return text;
+  }
+
+  std::string new_lines(std::size_t limit = 256) {
+    std::string text;
+    for (const auto& [seq, entry] : services_->log->after(filter_.after, limit)) {
+      if (begun_ && seq > filter_.after + 1) {
+        text += line(json::Value{}.set("dropped", seq - filter_.after - 1));
+      }
+      begun_ = true;
+      filter_.after = seq;
+      const auto name = device_api::log_category_name(entry.category);
+      if (entry.priority <= filter_.priority &&
+          (filter_.category.empty() || filter_.category == name)) {
+        text += line(to_line(seq, entry));
+      }
+    }
+    return text;
+  }
+
+ private:
+  static json::Value to_line(std::int64_t seq, const device_api::LogEntry& entry) {
+    json::Value value;
+    value.set("seq", seq)
+        .set("ms", static_cast<std::int64_t>(entry.milliseconds))
+        .set("priority", device_api::to_text(entry.priority))
+        .set("category", static_cast<std::int64_t>(entry.category))
+        .set("categoryName", device_api::log_category_name(entry.category))
+        .set("id", static_cast<std::int64_t>(entry.id))
+        .set("text", device_api::log_text(entry))
+        .set("params", device_api::log_parameters(entry));
+    return value;
+  }
+
+  Services* services_;
+  LogFilter filter_;
+  std::shared_ptr<Seat> seat_;  // Shared by the copies of this function object.
+  std::chrono::nanoseconds spoken_;
+  bool begun_ = false;
+  bool ended_ = false;
+};
+
 }  // namespace
+
+http::Response log_lines(Services& services, const LogFilter& filter, bool follow) {
+  http::Response answer{.status = 200, .headers = {{"Content-Type", std::string{kLines}}}};
+  if (!follow) {
+    answer.body = LogFollower{services, filter, nullptr}.new_lines(SIZE_MAX);
+    return answer;
+  }
+  auto seat = std::make_shared<Seat>(services);
+  if (!seat->taken()) {
+    return full_house();
+  }
+  answer.body = http::BodyStream{LogFollower{services, filter, std::move(seat)}};
+  return answer;
+}
 
 http::Response output_lines(Services& services, const std::shared_ptr<OutputLog>& log,
                             std::int64_t seq, bool follow) {

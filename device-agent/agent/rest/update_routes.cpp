@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -26,11 +27,14 @@
 #include "device-agent/agent/rest/services.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
+#include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/device_api/device_log.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
 #include "sphere/image/merkle.h"
+#include "sphere/image/capability.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package_v2.h"
 #include "sphere/image/sign_v2.h"
@@ -38,6 +42,7 @@
 #include "sphere/json/value.h"
 
 namespace sphere::agent::update_routes {
+namespace fs = std::filesystem;
 namespace {
 
 Refusal too_large() {
@@ -49,6 +54,75 @@ Refusal no_space() {
   return {.code = device_api::kNoSpace,
           .message = "no space left on the board",
           .next = "delete an app and try again"};
+}
+
+// Where an uploaded capability file waits for install.
+fs::path staged_capability(const Services& services) {
+  return services.state->directory() / "capability" / "staged.bin";
+}
+
+constexpr std::size_t kCapabilityLimit = 4096;
+
+bool is_capability(const fs::path& file) {
+  const auto bytes = read_file(file, kCapabilityLimit);
+  const auto metadata = bytes ? image::read_metadata(*bytes) : fail(Errc::too_large, "");
+  return metadata && metadata->identity.image_type == image::kCapability;
+}
+
+Answer<void> stage_capability(const Services& services, const fs::path& file) {
+  const auto bytes = read_file(file, kCapabilityLimit);
+  if (!bytes) {
+    return refuse(device_api::kPackageInvalid, bytes.error());
+  }
+  SPHERE_TRY(services.capabilities->check_installable(*bytes));
+  const auto target = staged_capability(services);
+  const auto stored = make_directories(target.parent_path(), 0700).and_then([&] {
+    return write_file(target, *bytes, {.mode = 0600});
+  });
+  return stored ? Answer<void>{} : Answer<void>{refuse(device_api::kInternal, stored.error())};
+}
+
+// Apps that only a development key signed leave with the appDevelopment capability.
+void remove_development_apps(Services& services) {
+  const auto apps = services.loop->call([&] { return services.apps->list(); });
+  for (const auto& app : apps) {
+    const auto component = Guid::parse(app.component_id);
+    if (app.signed_by == "development" && component) {
+      [[maybe_unused]] const auto removed =
+          services.loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
+            services.apps->remove(*component, done);
+          });
+    }
+  }
+}
+
+// True when a staged capability file became the installed one; it counts after the restart.
+Answer<bool> install_capability(Services& services) {
+  const auto staged = staged_capability(services);
+  const auto bytes = read_file(staged, kCapabilityLimit);
+  if (!bytes) {
+    return false;
+  }
+  const auto capability = services.capabilities->check_installable(*bytes);
+  const auto installed = services.capabilities->install(*bytes);
+  ::unlink(staged.c_str());  // Refused or not: the staged set is gone.
+  if (!installed || !capability) {
+    return tl::unexpected<Refusal>{!installed ? installed.error() : capability.error()};
+  }
+  services.loop->post([&services, id = file_id_of(*capability)] {
+    services.events->add("CapabilityUsed", "", "",
+                         json::Value{}.set("file_id", id).set("verb", "install").set("result", 0));
+  });
+  services.log->write(
+      device_api::kLogCapability,
+      std::move(device_api::LogParameters{}.text(file_id_of(*capability)).text("installed")));
+  const bool development = std::ranges::find(capability->numbers, image::kAppDevelopment) !=
+                           capability->numbers.end();
+  const auto state = services.state->manufacturing_state();
+  if (!development && state == "DeviceComplete") {
+    remove_development_apps(services);
+  }
+  return true;
 }
 
 // Streams an upload into a file of the store, then checks it and hands it over. Until then the
@@ -95,6 +169,10 @@ class StageBody final : public http::BodySink {
 
  private:
   Answer<void> check_and_stage() {
+    if (is_capability(path_)) {
+      const std::lock_guard guard{services_->change};
+      return stage_capability(*services_, path_);
+    }
     const auto trust = services_->state->trust();
     if (!trust) {
       return refuse_trust(trust.error());
@@ -163,7 +241,10 @@ http::Response get_images(Call& call) {
   auto& store = *call.services->store;
   const auto images = call.services->loop->call([&] {
     device_api::Images list;
-    list.has_staged_updates = !store.staged().empty();
+    std::error_code none;
+    list.has_staged_updates =
+        !store.staged().empty() || fs::exists(staged_capability(*call.services), none);
+    list.restart_required = false;
     for (const auto& app : store.installed()) {
       const bool staged = std::ranges::any_of(
           store.staged(), [&](const auto& other) { return other.component == app.component; });
@@ -183,11 +264,28 @@ http::Response install(Call& call) {
         {.code = device_api::kJsonInvalid, .message = "appControlMode is neither Manual nor Auto"},
         {.status = 400});
   }
+  const bool start_apps = mode != "Manual";
   const auto installed =
-      call.services->loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
-        call.services->apps->install(mode != "Manual", done);
-      });
-  return installed ? json_answer(json::Value{json::Object{}}) : error_answer(installed.error());
+      await_for(*call.services, kInstallLimit,
+                [services = call.services, start_apps](const AppManager::Done& done) {
+                  services->apps->install(start_apps, done);
+                });
+  if (!installed) {
+    ::unlink(staged_capability(*call.services).c_str());
+    return error_answer(installed.error());
+  }
+  const auto restart = install_capability(*call.services);
+  if (!restart) {
+    return error_answer(restart.error());
+  }
+  if (!*restart) {
+    return json_answer(json::Value{json::Object{}});
+  }
+  auto answer = json_answer(json::Value{}.set("restartingSystem", true));
+  answer.close = true;
+  answer.after = call.services->restart;
+  call.services->begin_restart();
+  return answer;
 }
 
 http::Decision stage(Services& services, std::optional<std::uint64_t> content_length) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "libsdk/src/device_api/list_reader.h"
 #include "libsdk/src/device_api/object_reader.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/error_code.h"
@@ -19,50 +20,8 @@ namespace sphere::device_api {
 
 namespace {
 
-// What `reader` found, or its error.
-template <typename T>
-Result<T> finish(const ObjectReader& reader, T value) {
-  SPHERE_TRY(reader.done());
-  return value;
-}
-
 json::Value text_or_null(const std::string& text) {
   return text.empty() ? json::Value{} : json::Value{text};
-}
-
-std::string element(std::string_view list, std::size_t index) {
-  return std::string{list} + "[" + std::to_string(index) + "].";
-}
-
-// Reads each element of the list `key` with `read(element, where)`.
-template <typename T, typename Read>
-std::vector<T> read_list(ObjectReader& reader, std::string_view key, Read read) {
-  std::vector<T> list;
-  for (const json::Value& item : reader.array(key)) {
-    list.push_back(read(item, element(reader.where(key), list.size())));
-    if (!reader.ok()) {
-      break;
-    }
-  }
-  return list;
-}
-
-std::vector<std::int64_t> read_integers(ObjectReader& reader, std::string_view key) {
-  return read_list<std::int64_t>(reader, key, [&](const json::Value& item, const std::string&) {
-    if (!item.integer()) {
-      reader.refuse(key, "a list of integers");
-    }
-    return item.integer().value_or(0);
-  });
-}
-
-std::vector<std::string> read_texts(ObjectReader& reader, std::string_view key) {
-  return read_list<std::string>(reader, key, [&](const json::Value& item, const std::string&) {
-    if (item.string() == nullptr) {
-      reader.refuse(key, "a list of texts");
-    }
-    return item.string() == nullptr ? std::string{} : *item.string();
-  });
 }
 
 Image read_image(ObjectReader& outer, const json::Value& value, std::string where) {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <fcntl.h>
 #include <functional>
 #include <list>
@@ -148,6 +149,8 @@ struct Shared {
   Handler* handler;
   SystemClock clock = {};
   bool stopping = false;
+  std::size_t waiting = 0;                                     // Requests that no worker has begun.
+  std::deque<SteadyClock::time_point> failed_handshakes = {};  // Of the last minute.
 
   Shared(ServerOptions given, Handler& with)
       : workers{std::max<std::size_t>(given.worker_threads, 1)},
@@ -202,6 +205,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     shared_->room.cancel();
   }
   awaitable<bool> handshake();
+  awaitable<void> slow_down();
   awaitable<HeadScan> read_head();
   awaitable<bool> serve_one();
   awaitable<bool> serve_request(Exchange& exchange);
@@ -283,7 +287,29 @@ awaitable<bool> Connection::handshake() {
   const auto [ec] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kToken);
   watchdog_->disarm();
   encrypted_ = !ec;
+  if (!encrypted_ && phase_ != Phase::ending) {
+    co_await slow_down();
+  }
   co_return encrypted_;
+}
+
+// Keeps a client that fails again and again waiting, in none of the places for connections.
+awaitable<void> Connection::slow_down() {
+  constexpr std::chrono::minutes kWindow{1};
+  constexpr std::chrono::seconds kDelay{1};
+  auto& failed = shared_->failed_handshakes;
+  const auto now = SteadyClock::now();
+  while (!failed.empty() && now - failed.front() > kWindow) {
+    failed.pop_front();
+  }
+  failed.push_back(now);
+  if (failed.size() <= shared_->options.failed_handshake_limit) {
+    co_return;
+  }
+  failed.pop_front();
+  enter(Phase::ending);
+  asio::steady_timer pause{shared_->io, kDelay};
+  co_await pause.async_wait(kToken);
 }
 
 awaitable<void> Connection::run() {
@@ -340,6 +366,11 @@ bool is_framing_clear(const Parser& parser) {
          beast::iequals(coded->value(), "chunked");
 }
 
+// RFC 9112 section 3.2: a request of HTTP/1.1 names its host once.
+bool has_host(const Parser& parser) {
+  return parser.get().version() < 11 || parser.get().count(beast::http::field::host) == 1;
+}
+
 awaitable<bool> Connection::serve_one() {
   const HeadScan scan = co_await read_head();
   if (phase_ == Phase::ending || scan.state == HeadState::incomplete) {
@@ -356,7 +387,8 @@ awaitable<bool> Connection::serve_one() {
   error_code ec;
   const std::size_t used =
       exchange.parser.put(asio::buffer(buffer_.cdata().data(), scan.length), ec);
-  if (ec || !exchange.parser.is_header_done() || !is_framing_clear(exchange.parser)) {
+  if (ec || !exchange.parser.is_header_done() || !is_framing_clear(exchange.parser) ||
+      !has_host(exchange.parser)) {
     co_return co_await refuse(shared_->options.malformed_head_headers);
   }
   buffer_.consume(used);
@@ -387,7 +419,14 @@ awaitable<bool> Connection::serve_request(Exchange& exchange) {
   }
   Decision decision = Response{};
   Handler& handler = *shared_->handler;
-  std::function<void()> ask = [&] { decision = handler.on_request(request, length); };
+  if (shared_->waiting >= shared_->options.queue_limit) {
+    co_return co_await answer(exchange, shared_->options.busy, parser.is_done());
+  }
+  ++shared_->waiting;
+  std::function<void()> ask = [&] {
+    asio::post(shared_->io, [shared = shared_] { --shared->waiting; });
+    decision = handler.on_request(request, length);
+  };
   co_await run_on(shared_->workers, std::move(ask));
   if (auto* const response = std::get_if<Response>(&decision)) {
     co_return co_await answer(exchange, std::move(*response), parser.is_done());
@@ -486,6 +525,10 @@ awaitable<bool> Connection::refuse(const Headers& headers) {
 awaitable<bool> Connection::answer(Exchange& exchange, Response response, bool body_read) {
   if (response.hang_up) {
     co_return false;
+  }
+  if (response.delay.count() > 0) {
+    asio::steady_timer pause{shared_->io, response.delay};
+    co_await pause.async_wait(kToken);
   }
   if (auto* const stream = std::get_if<BodyStream>(&response.body)) {
     const std::string head = head_text(response, {}, true);

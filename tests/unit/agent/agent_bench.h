@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -20,13 +22,22 @@
 #include "device-agent/agent/broker/network_state.h"
 #include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/event_log.h"
+#include "device-agent/agent/logs/diagnostic_log.h"
+#include "device-agent/agent/logs/telemetry_view.h"
 #include "device-agent/agent/loop.h"
+#include "device-agent/agent/network/certificates.h"
+#include "device-agent/agent/network/interfaces.h"
+#include "device-agent/agent/network/proxy.h"
+#include "device-agent/agent/network/wifi.h"
 #include "device-agent/agent/rest/handler.h"
 #include "device-agent/agent/rest/services.h"
+#include "device-agent/agent/state/capability_gate.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/writer.h"
 #include "sphere/crypto/certificate.h"
+#include "sphere/crypto/key.h"
+#include "sphere/crypto/seal.h"
 #include "sphere/http/server.h"
 #include "sphere/json/value.h"
 #include "tests/support/fake_board_link.h"
@@ -44,6 +55,8 @@ inline std::vector<std::byte> native_program() {
 // A whole agent on fakes: files in a folder of its own, time, board and processes from the test.
 // The loop runs on a thread of its own; what belongs to it is reached through loop->call().
 class AgentBench {
+  TemporaryDirectory folder_ = TemporaryDirectory::create().value();
+
  public:
   explicit AgentBench(std::string_view state = "Blank") {
     REQUIRE(make_directories(path() / "fuses"));
@@ -87,7 +100,36 @@ class AgentBench {
                                           .runtime = path() / "runtime",
                                           .logs = path() / "log/apps",
                                           .kernel = full_kernel()});
+    log.emplace(clock, "test");
+    gate.emplace(agent::CapabilityGate::Parts{
+        .directory = path() / "capability",
+        .device_id = device_key.public_key().point(),
+        .clock = &clock,
+        .keys = [this] { return board_state->capability_keys(); },
+        .manufacturing_state = [this] { return board_state->manufacturing_state(); }});
+    board_state->set_installed([this] {
+      const auto capability = gate->installed();
+      return capability
+                 ? std::vector<std::int64_t>{capability->numbers.begin(), capability->numbers.end()}
+                 : std::vector<std::int64_t>{};
+    });
+    interfaces.emplace(path() / "network", std::string(128, 'a'),
+                       [this](std::string_view name, bool up) {
+                         switched.push_back(std::string{name} + (up ? " up" : " down"));
+                       });
+    wifi.emplace(path() / "network", &seal);
+    proxy.emplace(path() / "network", &seal);
+    certificates.emplace(path() / "network/certificates", &seal);
+    telemetry.emplace(path() / "log", *events);
     services.emplace();
+    services->capabilities = &*gate;
+    services->interfaces = &*interfaces;
+    services->wifi = &*wifi;
+    services->proxy = &*proxy;
+    services->certificates = &*certificates;
+    services->log = &*log;
+    services->telemetry = &*telemetry;
+    services->device_key = &device_key;
     services->loop = loop.get();
     services->clock = &clock;
     services->apps = &*apps;
@@ -112,6 +154,7 @@ class AgentBench {
     std::string text;
     bool close = false;
     bool hang_up = false;
+    std::chrono::milliseconds delay{0};
     std::function<void()> after;
     http::BodyStream stream;
     [[nodiscard]] json::Value body() const { return json::parse(text).value_or(json::Value{}); }
@@ -217,6 +260,16 @@ class AgentBench {
   std::optional<agent::AppStore> store;
   std::optional<agent::BrokerService> broker;
   std::optional<agent::AppManager> apps;
+  crypto::PrivateKey device_key = crypto::PrivateKey::generate().value();
+  crypto::SealingKey seal = crypto::SealingKey::load_or_create(path() / "seal-key").value();
+  std::optional<agent::DiagnosticLog> log;
+  std::optional<agent::CapabilityGate> gate;
+  std::optional<agent::InterfaceStore> interfaces;
+  std::optional<agent::WifiStore> wifi;
+  std::optional<agent::ProxyStore> proxy;
+  std::optional<agent::CertificateStore> certificates;
+  std::optional<agent::TelemetryView> telemetry;
+  std::vector<std::string> switched;  // "wlan0 down", in order.
   std::optional<agent::Services> services;
   std::optional<agent::RestHandler> handler;
   int restarts = 0;
@@ -228,6 +281,7 @@ class AgentBench {
                   .text = {},
                   .close = response.close,
                   .hang_up = response.hang_up,
+                  .delay = response.delay,
                   .after = std::move(response.after),
                   .stream = {}};
     if (auto* text = std::get_if<std::string>(&response.body)) {
@@ -252,7 +306,6 @@ class AgentBench {
     }
   }
 
-  TemporaryDirectory folder_ = TemporaryDirectory::create().value();
   std::thread thread_;
 };
 

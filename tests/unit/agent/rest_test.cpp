@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <cstddef>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -38,6 +41,19 @@ TEST_CASE("every route is found by its own path, and no path has two") {
     CHECK(found->route == &route);
     CHECK((route.handle == nullptr) == (route.body == BodyKind::package));
   }
+}
+
+TEST_CASE("the public part has 30 paths and 42 operations") {
+  std::set<std::string_view> paths;
+  std::size_t operations = 0;
+  for (const auto& route : routes()) {
+    if (!route.path.starts_with("/sphere/")) {
+      paths.insert(route.path);
+      ++operations;
+    }
+  }
+  CHECK(paths.size() == 30);
+  CHECK(operations == 42);
 }
 
 TEST_CASE("access of each class in each manufacturing state and with each capability") {

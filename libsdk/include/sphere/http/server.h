@@ -35,8 +35,9 @@ struct Response {
   int status = 200;
   Headers headers = {};  // Content-Length, Date and Connection are the server's.
   std::variant<std::string, BodyStream> body = std::string{};
-  bool close = false;    // Ends the connection after this answer.
-  bool hang_up = false;  // Ends the connection in place of an answer.
+  bool close = false;                  // Ends the connection after this answer.
+  bool hang_up = false;                // Ends the connection in place of an answer.
+  std::chrono::milliseconds delay{0};  // Before the answer leaves; it holds no worker.
   // Runs on a server thread after the last byte has left and, with `close`, the connection has
   // ended (restart: first the answer, then the deed). It must not stop the server itself.
   std::function<void()> after = {};
@@ -70,13 +71,17 @@ struct ServerOptions {
   std::string private_key_pem = {};
   std::size_t connection_limit = 16;  // The longest idle one is closed for a newcomer.
   std::size_t worker_threads = 4;     // Requests at work at one time.
+  std::size_t queue_limit = 16;       // Requests that wait for a worker; further ones get `busy`.
+  Response busy = {.status = 503};
   std::size_t header_bytes = 8192;
   std::size_t header_lines = 64;
   std::size_t target_bytes = 1024;
   std::chrono::seconds header_limit{10};  // TLS handshake, and request head from its first byte.
   std::chrono::seconds body_limit{30};    // Without progress, reading or writing.
   std::chrono::seconds idle_limit{60};    // Keep-alive.
-  Headers common_headers = {};            // In every answer, the server's own refusals included.
+  // After so many handshakes that failed within a minute each further one ends a second later.
+  std::size_t failed_handshake_limit = 50;
+  Headers common_headers = {};  // In every answer, the server's own refusals included.
   // Beside those in the server's own 400 answers: a malformed head or body framing, and a head that
   // passes header_bytes, header_lines or target_bytes.
   Headers malformed_head_headers = {};
@@ -84,7 +89,8 @@ struct ServerOptions {
 };
 
 // An HTTP/1.1 server over TLS on sockets that the caller has bound and set to listen (TCP or Unix).
-// HTTP/1.0 is answered and closed. A malformed head is answered 400 with an empty body and closed.
+// HTTP/1.0 is answered and closed. A malformed head, and a request of HTTP/1.1 without exactly one
+// Host, is answered 400 with an empty body and closed.
 class Server {
  public:
   // Takes the sockets. `handler` must outlive the server. Errors: invalid_argument (certificate,
