@@ -136,9 +136,10 @@ TEST_CASE("damaged logs are refused") {
 TEST_CASE("texts are cut on a character boundary, control characters become question marks") {
   std::string text(199, 'a');
   text += "\xC3\xA4";
-  LogEntry entry{.category = 3, .id = 1, .parameters = LogParameters{}.text(text).take()};
+  LogEntry entry{
+      .category = 3, .id = 1, .parameters = std::move(LogParameters{}.text(text)).take()};
   CHECK(log_text(entry) == "agent " + std::string(199, 'a') + " started");
-  entry.parameters = LogParameters{}.text("a\nb\x1b").take();
+  entry.parameters = std::move(LogParameters{}.text("a\nb\x1b")).take();
   CHECK(log_text(entry) == "agent a?b? started");
   entry.parameters.clear();
   CHECK(log_text(entry) == "agent  started");
