@@ -33,8 +33,8 @@
 #include "sphere/device_api/device_log.h"
 #include "sphere/device_api/error_code.h"
 #include "sphere/http/server.h"
-#include "sphere/image/merkle.h"
 #include "sphere/image/capability.h"
+#include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package_v2.h"
 #include "sphere/image/sign_v2.h"
@@ -116,8 +116,8 @@ Answer<bool> install_capability(Services& services) {
   services.log->write(
       device_api::kLogCapability,
       std::move(device_api::LogParameters{}.text(file_id_of(*capability)).text("installed")));
-  const bool development = std::ranges::find(capability->numbers, image::kAppDevelopment) !=
-                           capability->numbers.end();
+  const bool development =
+      std::ranges::find(capability->numbers, image::kAppDevelopment) != capability->numbers.end();
   const auto state = services.state->manufacturing_state();
   if (!development && state == "DeviceComplete") {
     remove_development_apps(services);

@@ -20,9 +20,9 @@
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/device_api/error_code.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
+#include "sphere/device_api/error_code.h"
 #include "sphere/image/capability.h"
 #include "sphere/image/metadata.h"
 #include "sphere/json/value.h"
@@ -90,9 +90,7 @@ Answer<void> CapabilityGate::check_bounds(const image::Capability& capability) c
 }
 
 Answer<image::Capability> CapabilityGate::open(std::span<const std::byte> file) const {
-  const auto unfit = [](const Error& error) {
-    return refuse(device_api::kPackageInvalid, error);
-  };
+  const auto unfit = [](const Error& error) { return refuse(device_api::kPackageInvalid, error); };
   const auto metadata = image::read_metadata(file);
   if (!metadata) {
     return unfit(metadata.error());
@@ -151,9 +149,8 @@ Answer<image::Capability> CapabilityGate::check_installable(std::span<const std:
   const std::lock_guard guard{lock_};
   SPHERE_TRY_ASSIGN(auto capability, open(file));
   const auto flags = capability.terms ? capability.terms->flags : image::kMayBeStored;
-  const bool storable =
-      capability.numbers.empty() ||
-      ((flags & image::kMayBeStored) != 0 && (flags & image::kSessionOnly) == 0);
+  const bool storable = capability.numbers.empty() ||
+                        ((flags & image::kMayBeStored) != 0 && (flags & image::kSessionOnly) == 0);
   if (!storable) {
     return refuse(device_api::kPackageUntrusted,
                   "the capability file may not be stored on the board",

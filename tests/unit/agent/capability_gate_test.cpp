@@ -30,7 +30,8 @@ struct Issuer {
                            "\n-----END PUBLIC KEY-----\n"));
   }
   [[nodiscard]] std::vector<std::byte> file(const image::Capability& capability) const {
-    return image::pack_capability({.capability = capability, .component_id = Guid::random()}, signer)
+    return image::pack_capability({.capability = capability, .component_id = Guid::random()},
+                                  signer)
         .value()
         .bytes;
   }
