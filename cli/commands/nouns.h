@@ -15,6 +15,7 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const CommandSpec> hardware_definition_commands();
 [[nodiscard]] std::span<const CommandSpec> image_package_commands();
 [[nodiscard]] std::span<const CommandSpec> key_commands();
+[[nodiscard]] std::span<const CommandSpec> link_commands();
 [[nodiscard]] std::span<const CommandSpec> project_commands();
 [[nodiscard]] std::span<const CommandSpec> show_sdk_version_commands();
 

@@ -14,6 +14,7 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const NetCommand> device_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_app_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_sideload_net_commands();
+[[nodiscard]] std::span<const NetCommand> link_net_commands();
 [[nodiscard]] std::span<const NetCommand> project_net_commands();
 
 }  // namespace sphere::cli

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,45 +21,83 @@
 #include "sphere/core/text.h"
 #include "sphere/device/attached.h"
 #include "sphere/device/direct_link.h"
+#include "sphere/device/link_service.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
 #include "sphere/http/client.h"
+#include "sphere/json/value.h"
+#include "sphere/transport/board_link.h"
 #include "sphere/transport/place.h"
 
 namespace sphere::cli {
 
 namespace {
 
-// Opens a link for this command; waits for another command that holds it.
-Result<std::unique_ptr<device::DirectLink>> open_link(Context& context,
-                                                      const transport::Place& place) {
-  constexpr std::chrono::milliseconds kPause{50};
-  const auto until =
-      std::chrono::steady_clock::now() + context.time_limit.value_or(std::chrono::seconds{30});
-  bool told = false;
-  while (true) {
-    auto link = device::DirectLink::open(place, context.directories.runtime / "locks");
-    if (link || link.error().code() != Errc::busy || context.interrupted ||
-        std::chrono::steady_clock::now() > until) {
-      return link;
-    }
-    if (!std::exchange(told, true)) {
-      context.reporter.step(fmt::format("Waiting: {}", link.error().message()));
-    }
-    std::this_thread::sleep_for(kPause);
+// What `sphere link serve` knows about the board at `path`; nothing when none runs or knows it.
+std::optional<json::Value> ask_board(const Context& context, const std::string& path) {
+  auto client = device::LinkClient::connect(context.directories.runtime);
+  if (!client) {
+    return std::nullopt;
   }
+  const auto answer = client->ask(json::Value{}.set("op", "list"));
+  const json::Value* const boards = answer ? answer->find("boards") : nullptr;
+  for (const json::Value& board : boards == nullptr ? json::Array{} : boards->items()) {
+    if (board.string_at("connectionPath") == path) {
+      return board;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> served_socket(const Context& context, const std::string& path) {
+  const auto board = ask_board(context, path);
+  return board ? board->string_at("socket") : std::nullopt;
+}
+
+// Where a service runs, its addresses are the boards'.
+void use_served_addresses(const Context& context, std::vector<device::AttachedDevice>& attached) {
+  auto client = device::LinkClient::connect(context.directories.runtime);
+  const auto answer = client ? client->ask(json::Value{}.set("op", "list")) : json::Value{};
+  const json::Value* const boards = answer ? answer->find("boards") : nullptr;
+  if (boards != nullptr) {
+    std::ranges::for_each(attached, [](device::AttachedDevice& one) { one.ip_address.clear(); });
+  }
+  for (const json::Value& board : boards == nullptr ? json::Array{} : boards->items()) {
+    const auto path = board.string_at("connectionPath").value_or("");
+    const auto found = std::ranges::find(attached, path, &device::AttachedDevice::connection_path);
+    if (found != attached.end()) {
+      found->ip_address = board.string_at("ipAddress").value_or("");
+    }
+  }
+}
+
+std::optional<Error> ask_why(const Context& context, const std::string& path) {
+  const auto board = ask_board(context, path);
+  const json::Value* const failure = board ? board->find("failure") : nullptr;
+  return failure == nullptr || failure->is_null()
+             ? std::nullopt
+             : std::optional{device::link_error_from(*failure)};
 }
 
 Result<std::unique_ptr<DeviceSession>> open_session(Context& context,
                                                     device::AttachedDevice device) {
   std::unique_ptr<device::DirectLink> link;
+  device::Explain explain;
   if (device.place) {
-    SPHERE_TRY_ASSIGN(link, open_link(context, *device.place));
-    device.endpoint.unix_socket = link->socket();
+    if (const auto served = served_socket(context, device.connection_path)) {
+      device.endpoint.unix_socket = *served;
+      explain = [&context, path = device.connection_path] { return ask_why(context, path); };
+    } else {
+      SPHERE_TRY_ASSIGN(link, open_link(context, *device.place));
+      device.endpoint.unix_socket = link->socket();
+      explain = [&board = link->link()] {
+        return transport::explain(board.report(), board.name());
+      };
+    }
   }
   SPHERE_TRY_ASSIGN(auto client, http::make_client(device.endpoint));
-  if (link) {
-    client = device::explain_failures(std::move(client), *link);
+  if (explain) {
+    client = device::explain_failures(std::move(client), std::move(explain));
   }
   auto session =
       std::make_unique<DeviceSession>(DeviceSession{.device = std::move(device),
@@ -83,7 +124,7 @@ Error explain_missing(const std::vector<device::BoardStatus>& boards, std::strin
   if (wanted.empty()) {
     return std::move(error).with_hint(
         {.reason = "link.no-board",
-         .value = "looked for running virtual boards",
+         .value = "looked for running virtual boards, USB 0403:6011, configured links",
          .next = "start one: sphere board start " + boards.front().config.name});
   }
   const std::string id = to_lower(wanted);
@@ -95,6 +136,25 @@ Error explain_missing(const std::vector<device::BoardStatus>& boards, std::strin
 }
 
 }  // namespace
+
+Result<std::unique_ptr<device::DirectLink>> open_link(Context& context,
+                                                      const transport::Place& place) {
+  constexpr std::chrono::milliseconds kPause{50};
+  const auto until =
+      std::chrono::steady_clock::now() + context.time_limit.value_or(std::chrono::seconds{30});
+  bool told = false;
+  while (true) {
+    auto link = device::DirectLink::open(place, context.directories.runtime / "locks");
+    if (link || link.error().code() != Errc::busy || context.interrupted ||
+        std::chrono::steady_clock::now() > until) {
+      return link;
+    }
+    if (!std::exchange(told, true)) {
+      context.reporter.step(fmt::format("Waiting: {}", link.error().message()));
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
 
 Result<device::VirtualBoards> open_boards(Context& context) {
   if (!context.has_home || context.directories.state.empty()) {
@@ -121,9 +181,11 @@ Result<std::vector<device::AttachedDevice>> attached_devices(Context& context) {
     places.push_back(*std::move(named));
   }
   for (transport::Place& place : places) {
+    // The agent's authority is the one that made the boards of this user.
     attached.push_back(
         device::attached_at(std::move(place), context.directories.data / "device-api-ca.pem"));
   }
+  use_served_addresses(context, attached);
   return attached;
 }
 
@@ -140,6 +202,25 @@ Result<std::unique_ptr<DeviceSession>> connect_device(Context& context) {
   context.reporter.verbose(fmt::format("device {} at {}", chosen->connection_path,
                                        chosen->endpoint.unix_socket.string()));
   return open_session(context, *std::move(chosen));
+}
+
+Result<transport::Place> place_of_device(Context& context) {
+  SPHERE_TRY_ASSIGN(auto attached, attached_devices(context));
+  SPHERE_TRY_ASSIGN(const auto chosen, device::choose(attached, context.device));
+  if (chosen.place) {
+    return *chosen.place;
+  }
+  const auto socket = chosen.endpoint.unix_socket.parent_path() / "service.sock";
+  std::error_code ignored;
+  if (!std::filesystem::exists(socket, ignored)) {
+    return fail(Errc::unsupported,
+                fmt::format("the service UART of {} comes out elsewhere", chosen.connection_path),
+                {.reason = "link.no-board",
+                 .value = chosen.connection_path,
+                 .next = "name that place: sphere board show " + chosen.name});
+  }
+  return transport::Place{
+      .kind = transport::PlaceKind::virtual_board, .target = socket.string(), .name = chosen.name};
 }
 
 Result<std::unique_ptr<DeviceSession>> connect_board(Context& context, std::string_view name) {

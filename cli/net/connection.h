@@ -12,6 +12,7 @@
 #include "sphere/device/direct_link.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
+#include "sphere/transport/place.h"
 
 namespace sphere::cli {
 
@@ -32,6 +33,15 @@ struct DeviceSession {
 // The device that --device (or the environment, or the configuration) names, or the only one.
 // Nothing is sent yet. Errors: as device::choose(); a stopped virtual board is told by its name.
 [[nodiscard]] Result<std::unique_ptr<DeviceSession>> connect_device(Context& context);
+
+// The link of the device that --device names, or of the only one with a link. Errors: as
+// device::choose(); unsupported for a virtual board whose service UART is not a socket.
+[[nodiscard]] Result<transport::Place> place_of_device(Context& context);
+
+// A link of this command's own; waits for another command that holds it. Errors: as
+// device::DirectLink::open().
+[[nodiscard]] Result<std::unique_ptr<device::DirectLink>> open_link(Context& context,
+                                                                    const transport::Place& place);
 
 // The running virtual board `name`. Errors: not_found, unavailable (it does not run).
 [[nodiscard]] Result<std::unique_ptr<DeviceSession>> connect_board(Context& context,

@@ -112,7 +112,7 @@ Result<AttachedDevice> choose(const std::vector<AttachedDevice>& attached,
   if (wanted.empty()) {
     return fail(Errc::not_found, "no device is attached",
                 {.reason = "link.no-board",
-                 .value = "looked for running virtual boards",
+                 .value = "looked for running virtual boards, USB 0403:6011, configured links",
                  .next = "start one: sphere board start NAME (or make one: sphere board create "
                          "NAME)"});
   }

@@ -62,15 +62,15 @@ Error held(const std::string& path, const fs::path& file) {
 
 class ExplainingClient final : public http::Client {
  public:
-  ExplainingClient(std::unique_ptr<http::Client> client, DirectLink& link)
-      : client_{std::move(client)}, link_{&link} {}
+  ExplainingClient(std::unique_ptr<http::Client> client, Explain explain)
+      : client_{std::move(client)}, explain_{std::move(explain)} {}
 
   [[nodiscard]] Result<http::ClientResponse> send(const http::ClientRequest& request) override {
     auto response = client_->send(request);
     if (response || response.error().code() == Errc::cancelled) {
       return response;
     }
-    if (auto known = transport::explain(link_->link().report(), link_->link().name())) {
+    if (auto known = explain_()) {
       return tl::make_unexpected(*std::move(known));
     }
     return response;
@@ -78,7 +78,7 @@ class ExplainingClient final : public http::Client {
 
  private:
   std::unique_ptr<http::Client> client_;
-  DirectLink* link_;
+  Explain explain_;
 };
 
 }  // namespace
@@ -119,8 +119,8 @@ Result<std::unique_ptr<DirectLink>> DirectLink::open(const transport::Place& pla
 }
 
 std::unique_ptr<http::Client> explain_failures(std::unique_ptr<http::Client> client,
-                                               DirectLink& link) {
-  return std::make_unique<ExplainingClient>(std::move(client), link);
+                                               Explain explain) {
+  return std::make_unique<ExplainingClient>(std::move(client), std::move(explain));
 }
 
 }  // namespace sphere::device

@@ -357,6 +357,17 @@ void BoardLink::forward(Descriptor listener, std::uint16_t port) {
   state_->notify();
 }
 
+void BoardLink::stop_forward(int listener) {
+  const std::scoped_lock lock{state_->mutex};
+  std::erase_if(state_->forwards,
+                [listener](const Forward& forward) { return forward.listener.get() == listener; });
+}
+
+bool BoardLink::is_open() const {
+  const std::scoped_lock lock{state_->mutex};
+  return state_->report.state == LinkState::open;
+}
+
 Result<void> BoardLink::listen(std::uint16_t port, std::function<Descriptor()> target) {
   return state_->interface->listen(port, std::move(target));
 }

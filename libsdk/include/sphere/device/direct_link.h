@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,9 +58,12 @@ class DirectLink {
   std::unique_ptr<transport::BoardLink> link_;
 };
 
+// What a link knows about a failure; nothing when it knows no more.
+using Explain = std::function<std::optional<Error>()>;
+
 // A client whose errors say what the link knows: unplugged, silent, no SLIP, device API not
-// running. `link` must outlive it.
+// running.
 [[nodiscard]] std::unique_ptr<http::Client> explain_failures(std::unique_ptr<http::Client> client,
-                                                             DirectLink& link);
+                                                             Explain explain);
 
 }  // namespace sphere::device

@@ -77,6 +77,8 @@ class BoardLink {
 
   // Each connection to `listener` becomes one to TCP port `port` of the peer.
   void forward(Descriptor listener, std::uint16_t port);
+  // Ends that for the listener whose descriptor had this number; open connections stay.
+  void stop_forward(int listener);
   // Each connection of the peer to our `port` is bridged to a socket that `target` gives, which
   // must not block; none resets it. Errors: busy.
   [[nodiscard]] Result<void> listen(std::uint16_t port, std::function<Descriptor()> target);
@@ -95,6 +97,7 @@ class BoardLink {
   void resume();
 
   [[nodiscard]] LinkReport report() const;
+  [[nodiscard]] bool is_open() const;
   [[nodiscard]] const std::string& name() const;
 
  private:
