@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -70,6 +69,7 @@ DeviceTreeProperty text_property(std::string_view name, std::string_view text) {
 
 std::string preset_names() {
   std::vector<std::string> names;
+  names.reserve(kPresets.size());
   for (const auto& preset : kPresets) {
     names.emplace_back(preset.name);
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/section_reader.h"
@@ -83,7 +84,7 @@ Result<std::vector<std::uint32_t>> read_slots(Reader& reader) {
       continue;
     }
     if (numbers.size() != slot) {
-      return corrupt(kPart, kSlotsAt + 4 * slot, "a capability after an empty slot",
+      return corrupt(kPart, kSlotsAt + (4 * slot), "a capability after an empty slot",
                      std::to_string(number));
     }
     numbers.push_back(number);

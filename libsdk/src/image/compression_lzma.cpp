@@ -28,7 +28,7 @@ constexpr std::size_t kPadding = 4;
 constexpr std::uint64_t kUnknownSize = UINT64_MAX;
 // Beside the dictionary, which is limited by our own check: probability tables and state.
 constexpr std::uint64_t kDecoderMemory = std::uint64_t{16} << 20U;
-constexpr std::uint8_t kMaxParameters = (4 * 5 + 4) * 9 + 8;
+constexpr std::uint8_t kMaxParameters = (((4 * 5) + 4) * 9) + 8;
 constexpr std::string_view kPart = "compressed image";
 
 // An lzma_stream that is freed with its scope.
@@ -174,7 +174,7 @@ std::vector<std::byte> encode_lzma(Bytes data) {
     done = area.size() - stream->avail_out;
   }
   assert(result == LZMA_STREAM_END);
-  area.resize(done + (kPadding - done % kPadding) % kPadding);
+  area.resize(done + ((kPadding - (done % kPadding)) % kPadding));
   return area;
 }
 

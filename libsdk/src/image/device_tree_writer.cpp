@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "libsdk/src/image/device_tree.h"
@@ -30,7 +31,8 @@ struct Blocks {
   std::size_t intern(std::string_view name) {
     std::size_t at = 0;
     while (at < strings.size()) {
-      const std::string_view found{strings.c_str() + at};
+      const auto rest = std::string_view{strings}.substr(at);
+      const auto found = rest.substr(0, rest.find('\0'));
       if (found == name) {
         return at;
       }
