@@ -182,6 +182,30 @@ TEST_CASE_METHOD(Fixture, "a real-time app without hardware definition keeps its
         std::vector<std::string>{"a real-time app has no API set; 12 is ignored"});
 }
 
+TEST_CASE_METHOD(Fixture, "a real-time app with hardware definition gets a compact manifest",
+                 "[project]") {
+  manifest(replaced(kManifest, "Default", "RealTimeCapable"));
+  program({.type = 2,
+           .flags = 0x05000200,
+           .interpreter = "",
+           .needed = {},
+           .stack_flags = std::nullopt,
+           .address = 0x00100000});
+  options.api_set.clear();
+
+  const auto packed = pack_application(options, *signer);
+
+  REQUIRE(packed);
+  CHECK(stored_manifest(packed->bytes) ==
+        R"({"SchemaVersion":1,"Name":"blink",)"
+        R"("ComponentId":"2F074B0F-d99d-4692-82d9-ef93a7d6463c","EntryPoint":"/bin/app",)"
+        R"("CmdArgs":[],"Capabilities":{"Gpio":[8]},"ApplicationType":"RealTimeCapable"})");
+  const auto package = sphere::image::parse_package(packed->bytes);
+  REQUIRE(package);
+  REQUIRE(package->metadata.depends);
+  CHECK(package->metadata.depends->empty());
+}
+
 TEST_CASE_METHOD(Fixture, "a missing or malformed ComponentId is made and written back last",
                  "[project]") {
   const auto bad = GENERATE(values<std::string>({"", "no-guid"}));
