@@ -152,14 +152,22 @@ Error time_limit_error(std::chrono::seconds limit) {
 }
 
 // Rows of a stream as they come.
-Result<void> render_stream(const Output& output, const RenderOptions& options) {
+Result<void> render_stream(const Output& output, const RenderOptions& options,
+                           TerminalReporter& reporter) {
   Result<void> written;
+  StreamText text{output, options};
   const auto sink = [&](const json::Value& row) {
-    written = write_standard_output(render_row(output, row, options));
+    const auto piece = text.row(row);
+    if (!piece.empty()) {
+      reporter.remove_progress_line();
+    }
+    written = write_standard_output(piece);
     return written.has_value() && !interrupted();
   };
   auto done = output.stream(sink);
   SPHERE_TRY(std::move(written));
+  reporter.finish(!done || (output.stream_end && output.stream_end->verdict_failed));
+  SPHERE_TRY(write_standard_output(text.end()));
   return done;
 }
 
@@ -170,7 +178,7 @@ Result<void> render_result(const Output& output, const Voice& voice) {
       .width = is_terminal(STDOUT_FILENO) ? terminal_width(STDOUT_FILENO) : 0,
       .color = voice.color};
   if (output.stream) {
-    return render_stream(output, options);
+    return render_stream(output, options, *voice.reporter);
   }
   voice.reporter->finish(output.verdict_failed);
   return write_standard_output(render(output, options));
@@ -188,7 +196,7 @@ Result<bool> run_command(const CommandSpec& command, const ParsedLine& line, Con
   }
   SPHERE_TRY_ASSIGN(const Output output, run(context, line.arguments));
   SPHERE_TRY(render_result(output, voice));
-  return !output.verdict_failed;
+  return !output.verdict_failed && !(output.stream_end && output.stream_end->verdict_failed);
 }
 
 int run_parsed(const CommandSpec& command, const ParsedLine& line, const Settings& settings) {

@@ -112,7 +112,8 @@ Result<Read> read_with_cli11(const CommandSpec& command, const Spelled& spelled)
     }
   }
   for (const std::string& word : words) {
-    auto& place = result.arguments.positionals.size() < command.positionals.size()
+    const bool repeats = !command.positionals.empty() && command.positionals.back().repeats;
+    auto& place = repeats || result.arguments.positionals.size() < command.positionals.size()
                       ? result.arguments.positionals
                       : result.left_over;
     place.push_back(value_of(spelled, word));
@@ -166,7 +167,8 @@ Result<void> check_option(const CommandSpec& command, const OptionSpec& option,
                   {.reason = "usage.bad-value", .value = "", .next = help_of(command)});
     }
   }
-  if (!option.required || arguments.has(option.name)) {
+  const bool is_lifted = !option.required_unless.empty() && arguments.has(option.required_unless);
+  if (!option.required || is_lifted || arguments.has(option.name)) {
     return {};
   }
   return fail(Errc::invalid_argument, fmt::format("option --{} is missing", option.name),

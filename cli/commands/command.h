@@ -25,9 +25,10 @@ struct OptionSpec {
   std::string_view short_name = {};  // "p" (-p) or a multi-letter word "of" (-of)
   OptionKind kind = OptionKind::value;
   bool required = false;
-  std::string_view value_name = {};    // "FILE" in the help.
-  std::string_view help = {};          // One sentence without a final stop.
-  std::string_view default_text = {};  // Shown in the help, and the value when not given.
+  std::string_view required_unless = {};  // The option beside which it is not required.
+  std::string_view value_name = {};       // "FILE" in the help.
+  std::string_view help = {};             // One sentence without a final stop.
+  std::string_view default_text = {};     // Shown in the help, and the value when not given.
   std::span<const std::string_view> choices = {};
   // Older spellings (cli.md 11.2) without dashes, accepted and hidden; a one-letter one is short.
   std::span<const std::string_view> aliases = {};
@@ -37,6 +38,7 @@ struct PositionalSpec {
   std::string_view name;  // "DIR"
   std::string_view help = {};
   bool required = true;
+  bool repeats = false;  // The last one only: takes all words that are left.
 };
 
 // Whether a command needs an attached device; decides --device and the diagnosis of failures.

@@ -17,8 +17,7 @@
 #include "cli/commands/nouns.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/image/metadata.h"
-#include "sphere/image/package.h"
+#include "sphere/image/batch.h"
 
 namespace sphere::cli {
 namespace {
@@ -53,6 +52,15 @@ constexpr OptionSpec kNoSync{
     .name = "no-sync",
     .kind = OptionKind::flag,
     .help = "Do not wait until the file is on the disk; for scratch disks"};
+constexpr OptionSpec kBatch{
+    .name = "batch",
+    .kind = OptionKind::flag,
+    .help = "Take jobs from standard input: one JSON object with these options a line"};
+constexpr OptionSpec kJobs{.name = "jobs",
+                           .value_name = "N",
+                           .help =
+                               "How many threads work at most; as many as can run at once when "
+                               "not given"};
 constexpr OptionSpec kPackage{.name = "image-package",
                               .value_name = "FILE",
                               .help = "The image package; the same as FILE",
@@ -118,12 +126,14 @@ constexpr OptionSpec kVerifyCache{
 constexpr std::array kPackOptions = {
     OptionSpec{.name = "package-directory",
                .required = true,
+               .required_unless = "batch",
                .value_name = "DIR",
                .help = "Directory with the files of the app",
                .aliases = kDirectoryAliases},
     OptionSpec{.name = "output-file",
                .short_name = "of",
                .required = true,
+               .required_unless = "batch",
                .value_name = "FILE",
                .help = "The package to write",
                .aliases = kOutputAliases},
@@ -178,6 +188,8 @@ constexpr std::array kPackOptions = {
     kIncremental,
     kVerifyCache,
     kForce,
+    kBatch,
+    kJobs,
     kNoSync,
 };
 
@@ -248,6 +260,8 @@ constexpr std::array kVerifyOptions = {
     OptionSpec{.name = "trust",
                .value_name = "FILE|DIR",
                .help = "Trusted keys or certificates in PEM; your own image keys when not given"},
+    kBatch,
+    kJobs,
 };
 constexpr std::array kUnpackOptions = {
     kPackage,
@@ -267,7 +281,7 @@ constexpr std::array kSignOptions = {
     OptionSpec{.name = "output-file",
                .short_name = "of",
                .value_name = "FILE",
-               .help = "The package to write; the package itself is replaced when not given"},
+               .help = "The package to write; the package itself is changed when not given"},
     OptionSpec{.name = "format",
                .value_name = "FORMAT",
                .help = "Convert a development package to this format; its own when not given",
@@ -277,7 +291,13 @@ constexpr std::array kSignOptions = {
                .help = "Sign for production: drop what marks a package as under development, and "
                        "note the time; of format v1 make a compressed package around it"},
     kCompress,
+    OptionSpec{.name = "output-directory",
+               .value_name = "DIR",
+               .help = "Where to write the packages, under their names; those of a directory with "
+                       "their paths in it"},
     kForce,
+    kBatch,
+    kJobs,
     kNoSync,
 };
 
@@ -307,14 +327,21 @@ constexpr std::array kBoardConfigOptions = {
 };
 
 constexpr std::array kImageFile = {PositionalSpec{.name = "IMAGE", .help = "The image"}};
-constexpr std::array kFile = {
-    PositionalSpec{.name = "FILE", .help = "The image package", .required = false}};
 
 constexpr std::array kTwoFiles = {
     PositionalSpec{.name = "A", .help = "An image package"},
     PositionalSpec{.name = "B", .help = "The one to compare it with"}};
 
-constexpr std::array<std::string_view, 3> kPackExamples = {
+constexpr std::array kPackages = {
+    PositionalSpec{.name = "FILE",
+                   .help = "Image packages, or directories: every *.imagepackage below",
+                   .required = false,
+                   .repeats = true}};
+constexpr std::array kFile = {
+    PositionalSpec{.name = "FILE", .help = "The image package", .required = false}};
+
+constexpr std::array<std::string_view, 4> kPackExamples = {
+    "sphere image-package pack-application --batch < jobs.txt",
     "sphere image-package pack-application --package-directory out/app --application-manifest "
     "app_manifest.json --output-file app.imagepackage",
     "sphere image-package pack-application --package-directory out/app --output-file "
@@ -334,9 +361,10 @@ constexpr std::array<std::string_view, 1> kExpandExamples = {
 constexpr std::array<std::string_view, 2> kShowExamples = {
     "sphere image-package show app.imagepackage",
     "sphere image-package show app.imagepackage --tree"};
-constexpr std::array<std::string_view, 2> kVerifyExamples = {
+constexpr std::array<std::string_view, 3> kVerifyExamples = {
     "sphere image-package verify app.imagepackage",
-    "sphere image-package verify app.imagepackage --trust keys/release.pem"};
+    "sphere image-package verify app.imagepackage --trust keys/release.pem",
+    "sphere image-package verify out/packages --output none"};
 constexpr std::array<std::string_view, 1> kUnpackExamples = {
     "sphere image-package unpack app.imagepackage --output-directory app"};
 constexpr std::array<std::string_view, 2> kDiffExamples = {
@@ -344,8 +372,10 @@ constexpr std::array<std::string_view, 2> kDiffExamples = {
     "sphere image-package diff first.imagepackage second.imagepackage --output json"};
 constexpr std::array<std::string_view, 1> kCheckExamples = {
     "sphere image-package check app.imagepackage"};
-constexpr std::array<std::string_view, 3> kSignExamples = {
+constexpr std::array<std::string_view, 5> kSignExamples = {
     "sphere image-package sign app.imagepackage --key release --output-file signed.imagepackage",
+    "sphere image-package sign out/packages --key release --output-directory signed",
+    "sphere image-package sign --batch --key release < jobs.txt",
     "sphere image-package sign app.imagepackage --format v2 --output-file app-v2.imagepackage",
     "sphere image-package sign app.imagepackage --production --key release --output-file "
     "production.imagepackage"};
@@ -387,7 +417,7 @@ constexpr std::array kCommands = {
     CommandSpec{.path = "image-package verify",
                 .summary = "Check an image package against trusted keys",
                 .options = kVerifyOptions,
-                .positionals = kFile,
+                .positionals = kPackages,
                 .examples = kVerifyExamples,
                 .run = run_verify_package},
     CommandSpec{.path = "image-package unpack",
@@ -410,9 +440,9 @@ constexpr std::array kCommands = {
     CommandSpec{.path = "image-package sign",
                 .summary = "Sign an image package with another key",
                 .options = kSignOptions,
-                .positionals = kFile,
+                .positionals = kPackages,
                 .examples = kSignExamples,
-                .run = run_sign},
+                .run = run_sign_package},
 };
 
 }  // namespace
@@ -442,38 +472,10 @@ Error about_file(Error error, const std::string& path) {
   return is_named ? error : std::move(error).while_doing(path);
 }
 
-Result<PackageFile> read_package_file(const Arguments& arguments) {
-  PackageFile file;
-  SPHERE_TRY_ASSIGN(file.path, package_path(arguments));
-  auto bytes = read_file(file.path, image::Limits{}.package_bytes);
-  if (!bytes && bytes.error().code() == Errc::too_large) {
-    return fail(Errc::too_large, bytes.error().message(),
-                {.reason = "package.too-large",
-                 .value = file.path,
-                 .next = "name an image package; none is that large"});
-  }
-  if (!bytes) {
-    return tl::make_unexpected(std::move(bytes).error());
-  }
-  file.bytes = *std::move(bytes);
-  return file;
-}
-
 Result<AtomicFile> create_package_file(const std::filesystem::path& path,
                                        const Arguments& arguments) {
-  std::error_code error;
-  if (!arguments.has("force") && std::filesystem::exists(path, error)) {
-    // A pipe is not read: that would wait for a writer.
-    const bool is_package = std::filesystem::is_regular_file(path, error) &&
-                            read_file(path, image::Limits{}.package_bytes)
-                                .and_then([](const auto& old) { return image::read_metadata(old); })
-                                .has_value();
-    if (!is_package) {
-      return fail(Errc::exists, fmt::format("{} exists and is no image package", path.string()),
-                  {.reason = "local.file-exists",
-                   .value = path.string(),
-                   .next = "choose another name, or replace it with --force"});
-    }
+  if (!arguments.has("force")) {
+    SPHERE_TRY(image::require_replaceable(path));
   }
   return AtomicFile::create(path, {.sync = !arguments.has("no-sync")});
 }

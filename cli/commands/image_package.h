@@ -22,8 +22,6 @@ namespace sphere::cli {
 [[nodiscard]] Result<Output> run_diff_packages(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_check_package(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_sign_package(Context& context, const Arguments& arguments);
-// run_sign_package(), or with --production the making of a production package.
-[[nodiscard]] Result<Output> run_sign(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_pack_board_config(Context& context, const Arguments& arguments);
 
 // The file that the option --image-package or the first word names. Errors: usage.missing-option,
@@ -32,13 +30,6 @@ namespace sphere::cli {
 
 // `error` with the file's name in front, unless its message has it already.
 [[nodiscard]] Error about_file(Error error, const std::string& path);
-
-// The bytes of that file. Errors: also those of read_file().
-struct PackageFile {
-  std::string path;
-  std::vector<std::byte> bytes;
-};
-[[nodiscard]] Result<PackageFile> read_package_file(const Arguments& arguments);
 
 // Opens the file of --output-file. A file that is there is replaced only if it is an image package,
 // as a build does again and again, or with --force; with --no-sync it is not synced. Errors:

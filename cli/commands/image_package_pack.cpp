@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -9,6 +16,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/batch/batch.h"
 #include "cli/commands/build_identity.h"
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
@@ -25,6 +33,7 @@
 #include "sphere/image/production.h"
 #include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
+#include "sphere/project/batch_pack.h"
 #include "sphere/project/pack.h"
 
 namespace sphere::cli {
@@ -89,15 +98,29 @@ Result<image::Package> application_in(const image::Package& package) {
   return package;
 }
 
-}  // namespace
-
-Result<project::PackOptions> pack_options(const Context& context, const Arguments& arguments) {
-  return read_options(context, arguments);
+json::Value packed_row(const std::string& path, const project::PackedApplication& packed,
+                       const std::string& signed_by) {
+  json::Value row;
+  row.set("file", path)
+      .set("imageId", packed.image_id.text())
+      .set("componentId", packed.component_id.text())
+      .set("name", packed.name)
+      .set("bytes", packed.size)
+      .set("signedBy", signed_by)
+      .set("warnings", text_list(packed.warnings));
+  return row;
 }
 
-Result<Output> run_pack_application(Context& context, const Arguments& arguments) {
+std::string packed_text(const json::Value& row) {
+  return fmt::format("Packed {} ({} bytes), signed by {}.", row.string_at("file").value_or(""),
+                     with_thousands(static_cast<std::size_t>(row.integer_at("bytes").value_or(0))),
+                     row.string_at("signedBy").value_or(""));
+}
+
+Result<Output> pack_one(Context& context, const Arguments& arguments) {
   if (arguments.value("format") == "v2") {
-    return run_pack_application_v2(context, arguments);
+    Signers signers{[&context](const Arguments& wanted) { return choose_signer(context, wanted); }};
+    return pack_application_v2(context, arguments, signers);
   }
   SPHERE_TRY(refuse_v2_options(arguments));
   SPHERE_TRY_ASSIGN(const auto options, read_options(context, arguments));
@@ -118,38 +141,116 @@ Result<Output> run_pack_application(Context& context, const Arguments& arguments
   SPHERE_TRY(file.commit());
   context.reporter.verbose(fmt::format("image id {}", packed.image_id.text()));
 
-  Output output{.text = fmt::format("Packed {} ({} bytes), signed by {}.", path,
-                                    with_thousands(packed.size), signing.signed_by)};
-  output.data.set("file", path)
-      .set("imageId", packed.image_id.text())
-      .set("componentId", packed.component_id.text())
-      .set("name", packed.name)
-      .set("bytes", packed.size)
-      .set("signedBy", signing.signed_by)
-      .set("warnings", text_list(packed.warnings));
-  return output;
+  auto row = packed_row(path, packed, signing.signed_by);
+  auto text = packed_text(row);
+  return Output{.data = std::move(row), .text = std::move(text)};
 }
 
-Result<Output> run_sign_package(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto name, package_path(arguments));
-  SPHERE_TRY_ASSIGN(const auto with_v2, is_sign_v2(arguments, name));
-  if (with_v2) {
-    return sign_v2(context, arguments, name);
-  }
-  SPHERE_TRY_ASSIGN(const auto source, read_package_file(arguments));
-  // Only what is well formed is signed.
-  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(source.bytes));
-  SPHERE_TRY(image::require_application(package));
-  const auto path = arguments.value("output-file").value_or(source.path);
-  SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
-  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
-  SPHERE_TRY_ASSIGN(const auto bytes, image::sign_again(source.bytes, *signing.signer));
-  SPHERE_TRY(file.write(bytes));
-  SPHERE_TRY(file.commit());
+// Packs the jobs of one window.
+class PackWindow {
+ public:
+  PackWindow(Context& context, Signers& signers, const Workers& workers)
+      : context_{&context}, signers_{&signers}, workers_{&workers} {}
 
-  Output output{.text = fmt::format("Signed {} with {}.", path, signing.signed_by)};
-  output.data.set("file", path).set("signedBy", signing.signed_by);
-  return output;
+  std::vector<JobResult> run(const std::vector<const Arguments*>& jobs) {
+    for (const auto* arguments : jobs) {
+      results_.push_back({.file = arguments->value("output-file").value_or("")});
+      if (auto added = add(*arguments); !added) {
+        results_.back().error = std::move(added).error();
+      }
+    }
+    auto packed = project::pack_applications(jobs_, workers_->tools);
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      auto& result = results_[places_[i]];
+      if (!packed[i]) {
+        result.error = std::move(packed[i]).error();
+        continue;
+      }
+      result.row = packed_row(result.file, *packed[i], signers_->get(*jobs[places_[i]])->signed_by);
+    }
+    for (auto& result : results_) {
+      if (result.error) {
+        result.row.set("file", result.file);
+      }
+    }
+    return std::move(results_);
+  }
+
+ private:
+  Result<void> add(const Arguments& arguments) {
+    SPHERE_TRY_ASSIGN(auto options, read_options(*context_, arguments));
+    const auto file = arguments.value("output-file").value_or("");
+    if (!files_.insert(std::filesystem::path{file}.lexically_normal().string()).second) {
+      return fail(Errc::invalid_argument,
+                  fmt::format("another job writes {}, too", escape_control(file)),
+                  {.reason = "usage.conflict", .value = file, .next = "give each its own file"});
+    }
+    if (arguments.value("format") == "v2") {
+      SPHERE_TRY_ASSIGN(auto packed, pack_application_v2(*context_, arguments, *signers_));
+      results_.back().row = std::move(packed.data);
+      return {};
+    }
+    SPHERE_TRY(refuse_v2_options(arguments));
+    const auto& signing = signers_->get(arguments);
+    if (!signing) {
+      return tl::make_unexpected(signing.error());
+    }
+    places_.push_back(results_.size() - 1);
+    jobs_.push_back({.options = std::move(options),
+                     .output = file,
+                     .signer = signing->signer.get(),
+                     .replace_any = arguments.has("force"),
+                     .sync = !arguments.has("no-sync")});
+    return {};
+  }
+
+  Context* context_;
+  Signers* signers_;
+  const Workers* workers_;
+  std::vector<JobResult> results_;
+  std::vector<project::PackJob> jobs_;
+  std::vector<std::size_t> places_;  // Of the jobs among the results.
+  std::set<std::string> files_;
+};
+
+BatchVerb pack_verb(Context& context, std::shared_ptr<Workers> workers) {
+  const auto signers = std::make_shared<Signers>(
+      [&context](const Arguments& arguments) { return choose_signer(context, arguments); });
+  return {.doing = "Packing applications",
+          .run =
+              [&context, signers,
+               workers = std::move(workers)](const std::vector<const Arguments*>& jobs) {
+                return PackWindow{context, *signers, *workers}.run(jobs);
+              },
+          .text_of = packed_text,
+          .summary =
+              [](std::size_t good, std::size_t failed) {
+                return fmt::format("Packed {} applications, {} failed.", with_thousands(good),
+                                   with_thousands(failed));
+              }};
+}
+
+}  // namespace
+
+Result<project::PackOptions> pack_options(const Context& context, const Arguments& arguments) {
+  return read_options(context, arguments);
+}
+
+Result<Output> run_pack_application(Context& context, const Arguments& arguments) {
+  if (!arguments.has("batch")) {
+    return pack_one(context, arguments);
+  }
+  for (const auto* name : {"package-directory", "image-id"}) {
+    if (const auto value = arguments.value(name)) {
+      return fail(Errc::invalid_argument, fmt::format("--{} and --batch exclude each other", name),
+                  {.reason = "usage.conflict", .value = *value, .next = "name it in the jobs"});
+    }
+  }
+  SPHERE_TRY(refuse_files_beside_batch(arguments));
+  SPHERE_TRY_ASSIGN(auto workers, make_workers(context, arguments));
+  return batch_output(
+      context, jobs_of_input(context, command_of("image-package pack-application"), arguments),
+      pack_verb(context, std::move(workers)));
 }
 
 Result<Output> run_unpack_package(Context& /*context*/, const Arguments& arguments) {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "cli/commands/image_package_production.h"
+
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,8 +29,8 @@ namespace {
 // The package that is to be signed, with a good signature of somebody who is known: what was
 // damaged on the way must not get a production signature.
 Result<image::Verified<image::Package>> verify_upload(Context& context, const Arguments& arguments,
-                                                      const PackageFile& source) {
-  SPHERE_TRY_ASSIGN(auto package, image::parse_package(source.bytes));
+                                                      const std::string& path) {
+  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::filesystem::path{path}));
   SPHERE_TRY(image::require_application(package));
   const auto trust_path = arguments.value("trust");
   auto keys = trust_path ? read_trusted_keys(*trust_path)
@@ -42,38 +45,42 @@ Result<image::Verified<image::Package>> verify_upload(Context& context, const Ar
   }
   auto verified = image::verify(std::move(package), trust);
   if (!verified && verified.error().code() == Errc::unverified) {
-    return fail(Errc::unverified, fmt::format("{}: {}", source.path, verified.error().message()),
+    return fail(Errc::unverified, fmt::format("{}: {}", path, verified.error().message()),
                 {.reason = "package.untrusted",
-                 .value = source.path,
+                 .value = path,
                  .next = "name the key of its developer: --trust FILE"});
   }
   return verified;
 }
 
-Result<Output> sign_production(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto source, read_package_file(arguments));
+}  // namespace
+
+Result<Output> sign_production(Context& context, const Arguments& arguments, Signers& signers) {
+  SPHERE_TRY_ASSIGN(const auto source, package_path(arguments));
   SPHERE_TRY_ASSIGN(const auto identity, read_build_identity(context, arguments));
   const auto upload = verify_upload(context, arguments, source);
   if (!upload) {
-    return tl::make_unexpected(about_file(upload.error(), source.path));
+    return tl::make_unexpected(about_file(upload.error(), source));
   }
-  const auto path = arguments.value("output-file").value_or(source.path);
+  const auto path = arguments.value("output-file").value_or(source);
   SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
-  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
+  const auto& signing = signers.get(arguments);
+  if (!signing) {
+    return tl::make_unexpected(signing.error());
+  }
   SPHERE_TRY_ASSIGN(const auto bytes,
-                    image::sign_for_production(*upload, identity.build_time, *signing.signer));
+                    image::sign_for_production(*upload, identity.build_time, *signing->signer));
   SPHERE_TRY(file.write(bytes));
   SPHERE_TRY(file.commit());
   Output output{.text = fmt::format("Signed {} for production ({} bytes) with {}.", path,
-                                    with_thousands(bytes.size()), signing.signed_by)};
+                                    with_thousands(bytes.size()), signing->signed_by)};
   output.data.set("file", path)
-      .set("signedBy", signing.signed_by)
+      .set("signedBy", signing->signed_by)
       .set("imageId", (*upload)->metadata.identity.image_id.text())
       .set("bytes", bytes.size());
   return output;
 }
 
-// Whether --production is meant for format v1: for an application that is not to be converted.
 Result<bool> is_production_v1(const Arguments& arguments) {
   if (!arguments.has("production") || arguments.has("compress") ||
       arguments.value("format").value_or("v1") != "v1") {
@@ -88,22 +95,6 @@ Result<bool> is_production_v1(const Arguments& arguments) {
     return tl::make_unexpected(about_file(container.error(), path));
   }
   return container->kind != image::PackageKind::package_v2;
-}
-
-}  // namespace
-
-Result<Output> run_sign(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto production, is_production_v1(arguments));
-  if (production) {
-    return sign_production(context, arguments);
-  }
-  if (arguments.has("trust")) {
-    return fail(Errc::invalid_argument, "--trust belongs to --production of format v1",
-                {.reason = "usage.conflict",
-                 .value = arguments.value("trust").value_or(""),
-                 .next = "leave --trust out"});
-  }
-  return run_sign_package(context, arguments);
 }
 
 }  // namespace sphere::cli

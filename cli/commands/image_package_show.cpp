@@ -29,6 +29,7 @@
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
+#include "sphere/image/batch.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
@@ -310,12 +311,6 @@ json::Value to_value(const Findings& findings) {
   return value;
 }
 
-std::vector<KnownKey> own_keys(Context& context) {
-  auto keys = known_keys(context);
-  std::erase_if(keys, [](const KnownKey& key) { return key.kind == "publicTestKey"; });
-  return keys;
-}
-
 // Adds what an application holds.
 Result<void> look_into_files(const image::Package& package, Findings& findings) {
   SPHERE_TRY(require_application(package));
@@ -400,41 +395,11 @@ Result<Findings> look_at(const std::string& path, const image::Package& containe
   return findings;
 }
 
-struct Verdict {
-  bool good = false;
-  std::string signed_by = {};
-  std::string reason = {};  // Why it is not good.
-};
-
-// Whether one of `trusted` signed the package. The public test key is looked for, too, in the same
-// pass over the file, so that the reason can name it; it is no trusted key.
-Result<Verdict> judge(const image::Package& package, const std::vector<KnownKey>& trusted) {
-  auto trust = trust_store(trusted, package.metadata.identity.image_type);
-  const auto& test_key = image::public_test_key();
-  const bool looks_for_test_key = std::ranges::none_of(
-      trusted, [&](const KnownKey& known) { return known.key.id() == test_key.id(); });
-  if (looks_for_test_key) {
-    add_public_test_key(package.metadata.identity.image_type, trust);
-  }
-  const auto verified = image::verify(package, trust);
-  if (!verified && verified.error().code() != Errc::unverified) {
-    return tl::make_unexpected(verified.error());
-  }
-  if (!verified) {
-    return Verdict{.reason = verified.error().message()};
-  }
-  SPHERE_TRY(check_whole_body(**verified));
-  if (looks_for_test_key && verified->signer().key.id() == test_key.id()) {
-    return Verdict{
-        .reason = "signed with the public SDK test key, which proves nothing about the author"};
-  }
-  return Verdict{.good = true, .signed_by = verified->signer().label};
-}
-
 }  // namespace
 
 Result<Output> run_show_package(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
+  SPHERE_TRY(image::finish_interrupted_signing(path));
   SPHERE_TRY_ASSIGN(auto file, image::FileBlocks::open(path));
   const auto size = file.size();
   const auto container =
@@ -448,35 +413,6 @@ Result<Output> run_show_package(Context& context, const Arguments& arguments) {
   const bool is_good = !findings.is_damaged && findings.signature.result != "bad" &&
                        !(findings.inner && findings.inner->result == "bad");
   return Output{.data = to_value(findings), .text = to_text(findings), .verdict_failed = !is_good};
-}
-
-Result<Output> run_verify_package(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
-  SPHERE_TRY_ASSIGN(const auto package, image::open_package(path));
-  const auto trust = arguments.value("trust");
-  auto trusted =
-      trust ? read_trusted_keys(*trust) : Result<std::vector<KnownKey>>{own_keys(context)};
-  if (!trusted) {
-    return tl::make_unexpected(std::move(trusted).error());
-  }
-  const auto& metadata = package.metadata;
-  const auto judged = judge(package, *trusted);
-  if (!judged) {
-    return tl::make_unexpected(about_file(judged.error(), path));
-  }
-  const auto& verdict = *judged;
-  Output output{.text = verdict.good
-                            ? fmt::format("{}: good, signed by {}", path, verdict.signed_by)
-                            : fmt::format("{}: not trusted: {}", path, verdict.reason),
-                .verdict_failed = !verdict.good};
-  output.data.set("file", path)
-      .set("verdict", verdict.good ? "good" : "untrusted")
-      .set("reason", verdict.good ? json::Value{} : json::Value{verdict.reason})
-      .set("signedBy", verdict.good ? json::Value{verdict.signed_by} : json::Value{})
-      .set("certificate", to_hex(metadata.signature_info.thumbprint))
-      .set("imageId", metadata.identity.image_id.text())
-      .set("componentId", metadata.identity.component_id.text());
-  return output;
 }
 
 }  // namespace sphere::cli

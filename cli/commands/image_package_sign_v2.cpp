@@ -105,21 +105,8 @@ Result<void> write_target(Target target, const image::Package& package, const Ar
 
 }  // namespace
 
-Result<bool> is_sign_v2(const Arguments& arguments, const std::string& path) {
-  if (arguments.has("format") || arguments.has("production") || arguments.has("compress")) {
-    return true;
-  }
-  SPHERE_TRY_ASSIGN(auto file, image::FileBlocks::open(path));
-  const auto size = file.size();
-  const auto container =
-      image::open_container(std::make_shared<image::FileBlocks>(std::move(file)), size);
-  if (!container) {
-    return tl::make_unexpected(about_file(container.error(), path));
-  }
-  return container->kind == image::PackageKind::package_v2;
-}
-
-Result<Output> sign_v2(Context& context, const Arguments& arguments, const std::string& path) {
+Result<Output> sign_v2(Context& context, const Arguments& arguments, Signers& signers) {
+  SPHERE_TRY_ASSIGN(const auto path, package_path(arguments));
   SPHERE_TRY_ASSIGN(const auto package, image::open_package(std::filesystem::path{path}));
   if (package.kind == image::PackageKind::application) {
     SPHERE_TRY(image::check_body(package));  // Only what is well formed is signed.
@@ -127,14 +114,17 @@ Result<Output> sign_v2(Context& context, const Arguments& arguments, const std::
   SPHERE_TRY_ASSIGN(const auto target, choose_target(arguments, package));
   const auto to = arguments.value("output-file").value_or(path);
   SPHERE_TRY_ASSIGN(auto file, create_package_file(to, arguments));
-  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
-  if (auto written = write_target(target, package, arguments, *signing.signer, file, context);
+  const auto& signing = signers.get(arguments);
+  if (!signing) {
+    return tl::make_unexpected(signing.error());
+  }
+  if (auto written = write_target(target, package, arguments, *signing->signer, file, context);
       !written) {
     return tl::make_unexpected(about_file(std::move(written).error(), path));
   }
   SPHERE_TRY(file.commit());
-  Output output{.text = fmt::format("Signed {} with {}.", to, signing.signed_by)};
-  output.data.set("file", to).set("signedBy", signing.signed_by);
+  Output output{.text = fmt::format("Signed {} with {}.", to, signing->signed_by)};
+  output.data.set("file", to).set("signedBy", signing->signed_by);
   return output;
 }
 

@@ -251,12 +251,15 @@ Result<void> refuse_v2_options(const Arguments& arguments) {
   return {};
 }
 
-Result<Output> run_pack_application_v2(Context& context, const Arguments& arguments) {
+Result<Output> pack_application_v2(Context& context, const Arguments& arguments, Signers& signers) {
   SPHERE_TRY_ASSIGN(const auto options, pack_options(context, arguments));
   SPHERE_TRY_ASSIGN(const auto v2, read_v2_options(arguments));
   const auto path = arguments.value("output-file").value_or("");
   SPHERE_TRY_ASSIGN(auto file, create_package_file(path, arguments));
-  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
+  if (const auto& found = signers.get(arguments); !found) {
+    return tl::make_unexpected(found.error());
+  }
+  const auto& signing = *signers.get(arguments);
   SPHERE_TRY_ASSIGN(const auto tools, RunTools::create());
   SPHERE_TRY_ASSIGN(const auto packed,
                     project::pack_application_v2(options, v2, *signing.signer, tools->get(), file));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/batch/batch.h"
 #include "cli/commands/command.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
@@ -18,19 +19,18 @@
 namespace sphere::cli {
 
 // pack-application --format v2.
-[[nodiscard]] Result<Output> run_pack_application_v2(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> pack_application_v2(Context& context, const Arguments& arguments,
+                                                 Signers& signers);
 [[nodiscard]] Result<Output> run_pack_image(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_expand_package(Context& context, const Arguments& arguments);
 
 // Options that only format v2 has, given with format v1: usage.conflict.
 [[nodiscard]] Result<void> refuse_v2_options(const Arguments& arguments);
 
-// Whether `sign` must be done by sign_v2(): for a package v2, or with --format, --production or
-// --compress. Errors: those of open_package().
-[[nodiscard]] Result<bool> is_sign_v2(const Arguments& arguments, const std::string& path);
-// Signs or converts one package.
+// `sign` with --format, --production or --compress: makes one package of another form, or for
+// production.
 [[nodiscard]] Result<Output> sign_v2(Context& context, const Arguments& arguments,
-                                     const std::string& path);
+                                     Signers& signers);
 
 // The options of pack-application that both formats have.
 [[nodiscard]] Result<project::PackOptions> pack_options(const Context& context,

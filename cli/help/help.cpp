@@ -126,8 +126,8 @@ std::string option_text(const OptionSpec& option) {
 std::string usage_of(const CommandSpec& command) {
   std::string result = fmt::format("sphere {}", command.path);
   for (const PositionalSpec& positional : command.positionals) {
-    result += positional.required ? fmt::format(" {}", positional.name)
-                                  : fmt::format(" [{}]", positional.name);
+    const auto name = std::string{positional.name} + (positional.repeats ? " ..." : "");
+    result += positional.required ? fmt::format(" {}", name) : fmt::format(" [{}]", name);
   }
   bool optional = false;
   for (const OptionSpec& option : command.options) {

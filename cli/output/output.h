@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,14 @@ struct Output {
   using RowSink = std::function<bool(const json::Value& row)>;
   std::function<Result<void>(const RowSink& sink)> stream = {};
   std::function<std::string(const json::Value& row)> text_of = {};
+  // The rows are the items of one list: the json forms are one value, whose items come one by one.
+  bool stream_is_list = false;
+  // Filled by `stream` before it returns.
+  struct StreamEnd {
+    std::string text = {};        // The last line of the table form.
+    bool verdict_failed = false;  // As below.
+  };
+  std::shared_ptr<StreamEnd> stream_end = {};
   // The command did its work and its verdict is "no" (verify, test-header, doctor): exit status 1.
   bool verdict_failed = false;
 };

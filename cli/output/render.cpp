@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/exit_status.h"
@@ -134,13 +135,43 @@ std::string render_row(const Output& output, const json::Value& row, const Rende
   return {};
 }
 
-json::Value error_value(const Error& error, std::string_view needs,
-                        const std::optional<device::DeviceError>& device_error) {
+bool StreamText::is_json_list() const {
+  return output_->stream_is_list &&
+         (options_->format == Format::json || options_->format == Format::jsonc);
+}
+
+std::string StreamText::row(const json::Value& row) {
+  const bool is_first = std::exchange(is_first_, false);
+  if (!is_json_list()) {
+    return render_row(*output_, row, *options_);
+  }
+  return (is_first ? "[\n  " : ",\n  ") + json::to_compact(row);
+}
+
+std::string StreamText::end() const {
+  if (is_json_list()) {
+    return is_first_ ? "[]\n" : "\n]\n";
+  }
+  if (output_->stream_is_list && options_->format == Format::yaml && is_first_) {
+    return "[]\n";
+  }
+  return options_->format == Format::table && output_->stream_end
+             ? with_line_feed(output_->stream_end->text)
+             : std::string{};
+}
+
+json::Value short_error_value(const Error& error) {
   json::Value body;
   body.set("code", reason_of(error));
   body.set("message", error.message());
   body.set("value", text_or_null(error.hint().value));
   body.set("next", text_or_null(error.hint().next));
+  return body;
+}
+
+json::Value error_value(const Error& error, std::string_view needs,
+                        const std::optional<device::DeviceError>& device_error) {
+  auto body = short_error_value(error);
   body.set("needs", needs);
   json::Value device;
   if (device_error) {

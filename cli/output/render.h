@@ -31,9 +31,31 @@ struct RenderOptions {
 [[nodiscard]] std::string render_row(const Output& output, const json::Value& row,
                                      const RenderOptions& options);
 
+// The text of a stream, row by row. The rows of a list (Output::stream_is_list) stand between
+// brackets in the json forms, so that the whole is one value whenever it ends.
+class StreamText {
+ public:
+  // Both must outlive this.
+  StreamText(const Output& output, const RenderOptions& options)
+      : output_{&output}, options_{&options} {}
+  [[nodiscard]] std::string row(const json::Value& row);
+  // After the last row.
+  [[nodiscard]] std::string end() const;
+
+ private:
+  [[nodiscard]] bool is_json_list() const;
+
+  const Output* output_;
+  const RenderOptions* options_;
+  bool is_first_ = true;
+};
+
 // {"error": {...}} of cli.md 5; what is absent is null.
 [[nodiscard]] json::Value error_value(const Error& error, std::string_view needs,
                                       const std::optional<device::DeviceError>& device_error);
+
+// Its "code", "message", "value" and "next" alone, for one row among others.
+[[nodiscard]] json::Value short_error_value(const Error& error);
 
 // The forms by themselves.
 [[nodiscard]] std::string to_yaml(const json::Value& value);

@@ -100,16 +100,40 @@ void TerminalReporter::step(std::string_view text) {
 void TerminalReporter::bytes(std::size_t done, std::size_t total) {
   done_ = done;
   total_ = total;
-  const auto now = clock_->monotonic();
-  if (now - last_shown_ < kBetweenUpdates && done != total) {
+  if (!is_time_to_show(done == total)) {
     return;
   }
-  last_shown_ = now;
   if (options_.progress == ProgressForm::line) {
     show_progress_line();
   } else if (options_.progress == ProgressForm::json) {
     event("bytes");
   }
+}
+
+void TerminalReporter::items(std::string_view text, std::size_t done, std::size_t total) {
+  step_ = text;
+  done_ = done;
+  total_ = total;
+  if (!is_time_to_show(done == total)) {
+    return;
+  }
+  if (options_.progress == ProgressForm::json) {
+    event("step");
+  } else if (options_.progress == ProgressForm::line) {
+    const auto parts = total == 0
+                           ? with_thousands(done)
+                           : fmt::format("{} of {}", with_thousands(done), with_thousands(total));
+    show_line(fmt::format("{} {}", one_line(text), parts));
+  }
+}
+
+bool TerminalReporter::is_time_to_show(bool last) {
+  const auto now = clock_->monotonic();
+  if (now - last_shown_ < kBetweenUpdates && !last) {
+    return false;
+  }
+  last_shown_ = now;
+  return true;
 }
 
 void TerminalReporter::event(std::string_view name) {
@@ -134,6 +158,10 @@ void TerminalReporter::show_progress_line() {
                           static_cast<double>(total_ - done_) / rate);
     }
   }
+  show_line(text);
+}
+
+void TerminalReporter::show_line(std::string_view text) {
   write_error_output(
       fmt::format("{}{}", kEraseLine, cut_utf8(text, terminal_width(STDERR_FILENO) - 1)));
   line_shown_ = true;

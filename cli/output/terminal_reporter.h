@@ -40,11 +40,13 @@ class TerminalReporter final : public Reporter {
   void verbose(std::string_view text) override;
   void step(std::string_view text) override;
   void bytes(std::size_t done, std::size_t total) override;
+  void items(std::string_view text, std::size_t done, std::size_t total) override;
+  void error(const Error& error) override;
 
   // Ends the progress, which failed or not.
   void finish(bool failed);
-  // "error: message: value" and "next: ...".
-  void error(const Error& error);
+  // Takes the progress off the terminal, which is to show something else.
+  void remove_progress_line();
   // Text as it is, such as help.
   void text(std::string_view text);
 
@@ -52,7 +54,8 @@ class TerminalReporter final : public Reporter {
   void line(std::string_view prefix, std::string_view color, std::string_view text);
   void event(std::string_view name);
   void show_progress_line();
-  void remove_progress_line();
+  void show_line(std::string_view text);
+  [[nodiscard]] bool is_time_to_show(bool last);
 
   ReporterOptions options_;
   const Clock* clock_;

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +30,7 @@
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/hardware/definition.h"
+#include "sphere/image/block_io.h"
 #include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/pack.h"
@@ -243,12 +246,6 @@ Result<void> check_package(const PackOptions& options, const image::Package& pac
   return {};
 }
 
-Result<void> check_bytes(const PackOptions& options, const std::vector<std::byte>& bytes,
-                         const std::optional<ApiSet>& api_set, Source& source) {
-  SPHERE_TRY_ASSIGN(const auto package, image::parse_package(bytes));
-  return check_package(options, package, api_set, source);
-}
-
 // Words the error for a missing entry point, which the manifest names and not the command line.
 Error explain(Error error, const Source& source) {
   if (error.hint().reason != "package.executable" ||
@@ -281,22 +278,49 @@ Result<image::UnsignedPackage> build_package(const PackOptions& options, const S
   return package;
 }
 
+// A package in a file that lacks its signature, with zeros in its place.
+class UnsignedFile final : public image::BlockSource {
+ public:
+  UnsignedFile(const AtomicFile& file, std::uint64_t size) : file_{&file}, size_{size} {}
+
+  [[nodiscard]] Result<std::span<const std::byte>> read(
+      std::uint64_t offset, std::span<std::byte> buffer) const override {
+    const auto there = std::min<std::uint64_t>(buffer.size(), size_ - std::min(offset, size_));
+    for (std::uint64_t done = 0; done < there;) {
+      const auto rest = buffer.subspan(done, there - done);
+      const auto count =
+          ::pread(file_->descriptor(), rest.data(), rest.size(), static_cast<off_t>(offset + done));
+      if (count == 0 || (count < 0 && errno != EINTR)) {
+        return tl::make_unexpected(system_error("read", file_->target(), count == 0 ? EIO : errno));
+      }
+      done += count > 0 ? static_cast<std::uint64_t>(count) : 0;
+    }
+    std::ranges::fill(buffer.subspan(there), std::byte{0});
+    return buffer;
+  }
+
+ private:
+  const AtomicFile* file_;
+  std::uint64_t size_;
+};
+
 // Checks the package in memory or in the file of `tools`.
 Result<void> check_built(const PackOptions& options, image::UnsignedPackage& package,
                          const image::BuildTools& tools, const std::optional<ApiSet>& api_set,
                          Source& source) {
+  // The reader wants a signature; what it says does not matter to the checks.
   if (!package.bytes.empty()) {
-    // The reader wants a signature; what it says does not matter to the checks.
     package.bytes.resize(package.bytes.size() + image::kSignatureSize);
-    auto checked = check_bytes(options, package.bytes, api_set, source);
+    auto checked = image::parse_package(package.bytes).and_then([&](const auto& parsed) {
+      return check_package(options, parsed, api_set, source);
+    });
     package.bytes.resize(package.bytes.size() - image::kSignatureSize);
     return checked;
   }
-  SPHERE_TRY_ASSIGN(auto bytes,
-                    read_file(fmt::format("/proc/self/fd/{}", tools.output->descriptor()),
-                              image::Limits{}.package_bytes));
-  bytes.resize(bytes.size() + image::kSignatureSize);
-  return check_bytes(options, bytes, api_set, source);
+  SPHERE_TRY_ASSIGN(const auto opened,
+                    image::open_package(std::make_shared<UnsignedFile>(*tools.output, package.size),
+                                        package.size + image::kSignatureSize));
+  return check_package(options, opened, api_set, source);
 }
 
 std::string text_of(const ApiSet& set) {
