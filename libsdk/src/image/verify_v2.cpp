@@ -174,15 +174,24 @@ Result<void> open_application(Package& package) {
   return is_v2 ? open_files(package) : require_application(package);
 }
 
-Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust) {
+Result<TrustEntry> verify_head_v2(const Package& package,
+                                  std::span<const std::byte, kMerkleBlockSize> superblock,
+                                  const TrustStore& trust) {
   SPHERE_TRY(require_v2(package));
   SPHERE_TRY_ASSIGN(auto entry, find_key(package.metadata, trust));
-  Block buffer = {};
-  SPHERE_TRY_ASSIGN(const auto superblock, package.source->read(package.layout->body_area, buffer));
   SPHERE_TRY(check_signature(package, superblock, entry.key));
   // From here on metadata, sizes, root hash and chunk hashes are trusted.
-  SPHERE_TRY(check_verity_superblock(superblock.first<kMerkleBlockSize>(), package.layout->tree,
+  SPHERE_TRY(check_verity_superblock(superblock, package.layout->tree,
                                      package.metadata.identity.image_id));
+  return entry;
+}
+
+Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust) {
+  SPHERE_TRY(require_v2(package));
+  Block buffer = {};
+  SPHERE_TRY_ASSIGN(const auto superblock, package.source->read(package.layout->body_area, buffer));
+  SPHERE_TRY_ASSIGN(auto entry,
+                    verify_head_v2(package, superblock.first<kMerkleBlockSize>(), trust));
   SPHERE_TRY(check_chunk_padding(package));
   SPHERE_TRY(open_files(package));
   return entry;
