@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <umockdev.h>
+#include <vector>
+
+#include "device-agent/virtual-board/ft4232h.h"
+#include "sphere/core/descriptor.h"
+
+namespace sphere::test {
+
+// A board's USB interface (FT4232H) for every program that runs below umockdev-wrapper with this
+// process's environment: connection path 11. Its service port leads to a stream socket.
+class FakeUsb {
+ public:
+  // `product`: what the EEPROM says.
+  explicit FakeUsb(const std::string& product = "MSFT MT3620 Std Interface");
+  FakeUsb(const FakeUsb&) = delete;
+  FakeUsb& operator=(const FakeUsb&) = delete;
+  FakeUsb(FakeUsb&&) = delete;
+  FakeUsb& operator=(FakeUsb&&) = delete;
+  ~FakeUsb();
+
+  // The other end of the service UART: a socket that does not block.
+  void connect_service(Descriptor socket);
+  // The board is pulled out: transfers end, the device is gone.
+  void unplug();
+  // Calls `look` with the model, whose calls come from another thread.
+  template <typename Look>
+  auto with_chip(Look look) {
+    const std::scoped_lock lock{mutex_};
+    return look(chip_);
+  }
+
+ private:
+  struct Urb {
+    UMockdevIoctlData* data = nullptr;    // Of the struct usbdevfs_urb.
+    UMockdevIoctlData* buffer = nullptr;  // May be null.
+  };
+  static gboolean on_ioctl(UMockdevIoctlBase* handler, UMockdevIoctlClient* client, gpointer self);
+  bool answer(UMockdevIoctlClient* client);
+  int submit(UMockdevIoctlData* argument);
+  bool reap(UMockdevIoctlData* argument);
+  int discard(UMockdevIoctlData* argument);
+  int run_control(Urb& urb);
+  bool try_finish(Urb& urb);
+  void move_service_bytes();
+  void finish(Urb urb, int status);
+
+  std::mutex mutex_;  // umockdev calls from a thread of its own.
+  virtual_board::Ft4232h chip_;
+  Descriptor service_;
+  std::vector<std::byte> unsent_;
+  std::deque<Urb> waiting_;
+  std::deque<Urb> done_;
+  bool gone_ = false;
+  UMockdevTestbed* testbed_;
+  UMockdevIoctlBase* handler_;
+};
+
+}  // namespace sphere::test
