@@ -259,10 +259,18 @@ Result<Output> run_unpack_package(Context& /*context*/, const Arguments& argumen
   if (auto checked = image::check_body(package); !checked) {
     return tl::make_unexpected(about_file(std::move(checked).error(), path));
   }
-  SPHERE_TRY_ASSIGN(const auto application, application_in(package));
   const auto directory =
       arguments.value("output-directory").value_or(std::filesystem::path{path}.stem().string());
-  SPHERE_TRY_ASSIGN(const auto files, image::unpack(application, directory));
+  auto unpacked = is_raw_image(package) ? unpack_image(package, directory)
+                                        : application_in(package).and_then([&](const auto& inner) {
+                                            return image::unpack(inner, directory);
+                                          });
+  if (!unpacked) {
+    auto error = std::move(unpacked).error();
+    const bool is_damaged = error.code() == Errc::unverified || error.code() == Errc::corrupt;
+    return tl::make_unexpected(is_damaged ? about_file(std::move(error), path) : std::move(error));
+  }
+  const auto& files = *unpacked;
 
   Output output{.text = fmt::format("Wrote {} files to {}.", files.size(), directory)};
   output.data.set("directory", directory).set("files", text_list(files));

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -237,6 +238,32 @@ Result<void> check_whole_body(const image::Package& package) {
   }
   SPHERE_TRY_ASSIGN(const auto tools, RunTools::create());
   return image::check_body_v2(package, tools->get());
+}
+
+bool is_raw_image(const image::Package& package) {
+  return package.kind == image::PackageKind::package_v2 && package.metadata.v2.content &&
+         package.metadata.v2.content->format != image::BodyFormat::asxipfs;
+}
+
+Result<std::vector<std::string>> unpack_image(const image::Package& package,
+                                              const std::filesystem::path& directory) {
+  SPHERE_TRY_ASSIGN(const auto body, image::open_body(package));
+  std::error_code error;
+  if (std::filesystem::exists(directory, error) && !std::filesystem::is_empty(directory, error)) {
+    return fail(Errc::exists,
+                fmt::format("{} exists and is not an empty directory", directory.string()),
+                {.reason = "local.file-exists",
+                 .value = directory.string(),
+                 .next = "name a directory that does not exist"});
+  }
+  SPHERE_TRY(make_directories(directory));
+  const std::string name = "image";
+  SPHERE_TRY_ASSIGN(auto file, AtomicFile::create(directory / name));
+  SPHERE_TRY(image::stream_bytes(
+      *body, 0, package.metadata.v2.content.value_or(image::ContentHeader{}).content_size,
+      [&file](std::span<const std::byte> bytes) { return file.write(bytes); }));
+  SPHERE_TRY(file.commit());
+  return std::vector<std::string>{name};
 }
 
 Result<void> refuse_v2_options(const Arguments& arguments) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/batch/batch.h"
 #include "cli/commands/command.h"
@@ -31,6 +34,13 @@ namespace sphere::cli {
 // production.
 [[nodiscard]] Result<Output> sign_v2(Context& context, const Arguments& arguments,
                                      Signers& signers);
+
+// Whether it is a package v2 whose body is no file system of an app.
+[[nodiscard]] bool is_raw_image(const image::Package& package);
+// Writes its body, every block proven, to DIRECTORY/image, and gives that name. Errors:
+// local.file-exists when the directory holds something; as system_error(); unverified.
+[[nodiscard]] Result<std::vector<std::string>> unpack_image(const image::Package& package,
+                                                            const std::filesystem::path& directory);
 
 // The options of pack-application that both formats have.
 [[nodiscard]] Result<project::PackOptions> pack_options(const Context& context,

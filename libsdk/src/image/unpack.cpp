@@ -134,7 +134,9 @@ Result<void> write_tree(const Package& package, const fs::path& directory) {
 }  // namespace
 
 Result<std::vector<std::string>> unpack(const Package& package, const fs::path& directory) {
-  SPHERE_TRY(require_application(package));
+  if (package.files.body == nullptr) {
+    SPHERE_TRY(require_application(package));
+  }
   auto target = directory;
   if (!target.has_filename()) {
     target = target.parent_path();  // "dir/" and "dir" are one.
