@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
@@ -35,7 +36,9 @@
 #include "device-agent/agent/rest/handler.h"
 #include "device-agent/agent/rest/services.h"
 #include "device-agent/agent/sandbox/cgroup.h"
+#include "device-agent/agent/sandbox/dns_stub.h"
 #include "device-agent/agent/sandbox/features.h"
+#include "device-agent/agent/sandbox/firewall.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/policy.h"
 #include "device-agent/agent/sandbox/private_mounts.h"
@@ -62,6 +65,7 @@ namespace {
 
 // For a client that does not fetch the answer to its restart.
 constexpr std::chrono::seconds kRestartDelay{2};
+constexpr std::size_t kResolverBytes = 65536;
 
 Descriptor take(int number) {
   ::fcntl(number, F_SETFD, FD_CLOEXEC);
@@ -137,8 +141,21 @@ class Agent {
         .rootless = rootless_,
         .kernel = kernel_features(staging),
         .policy = options_.policy,
-        .may_be_dev = [this] { return state_.manufacturing_state() != "DeviceComplete"; }});
+        .may_be_dev = [this] { return state_.manufacturing_state() != "DeviceComplete"; },
+        .memory = {},
+        .firewall = [this] { return firewall(); },
+        .name_servers =
+            [] {
+              return servers_in(read_text_file("/etc/resolv.conf", kResolverBytes).value_or(""));
+            }});
     return {};
+  }
+
+  Result<Firewall*> firewall() {
+    if (!firewall_) {
+      SPHERE_TRY_ASSIGN(firewall_, NftFirewall::create());
+    }
+    return firewall_.get();
   }
 
   [[nodiscard]] KernelFeatures kernel_features(const fs::path& staging) const {
@@ -146,6 +163,10 @@ class Agent {
     kernel.memory = groups_.tree().memory();
     kernel.processes = groups_.tree().processes();
     kernel.cpu = groups_.tree().cpu();
+    if (!rootless_) {
+      kernel.firewall_fault = probe_firewall();
+      kernel.firewall = kernel.firewall_fault.empty();
+    }
     return kernel;
   }
 
@@ -265,6 +286,7 @@ class Agent {
   NetworkState network_;
   AgentGroups groups_;
   SandboxLauncher launcher_;
+  std::unique_ptr<NftFirewall> firewall_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<AppStore> store_;
   std::unique_ptr<BrokerService> broker_;

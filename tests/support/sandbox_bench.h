@@ -102,6 +102,7 @@ class SandboxBench {
     std::uint64_t memory_bytes = agent::group_bytes({}, false);
     std::uint32_t user = 3;
     bool emulated = false;
+    std::string firewall = {};  // What the agent's firewall has for it.
   };
 
   RunningApp start(Wish wish) {
@@ -144,6 +145,7 @@ class SandboxBench {
          .output = output.get(),
          .broker = theirs.get(),
          .program = program,
+         .firewall = wish.firewall,
          .limits = {.memory_bytes = wish.memory_bytes, .processes = agent::kProcessLimit}});
     return running;
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "device-agent/agent/apps/app_network.h"
 #include "device-agent/agent/apps/backoff.h"
 #include "device-agent/agent/apps/executable.h"
 #include "device-agent/agent/apps/output_log.h"
@@ -37,6 +38,7 @@ struct App {
   // While it runs.
   std::unique_ptr<AppProcess> process = {};
   std::unique_ptr<BrokerSession> broker = {};
+  std::unique_ptr<AppNetwork> network = {};
   Descriptor output_pipe = {};
   std::chrono::nanoseconds started{0};
   std::string started_at = {};

@@ -22,6 +22,8 @@
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/sandbox/crash_record.h"
+#include "device-agent/agent/sandbox/dns_stub.h"
+#include "device-agent/agent/sandbox/firewall.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/planner.h"
 #include "device-agent/agent/sandbox/policy.h"
@@ -60,6 +62,8 @@ class AppManager {
     Policy policy = Policy::production;     // What a start is wanted under.
     std::function<bool()> may_be_dev = {};  // Empty: yes.
     MemoryBudget memory = {};
+    std::function<Result<Firewall*>()> firewall = {};  // Made when it is first needed.
+    std::function<std::vector<DnsStub::Server>()> name_servers = {};
   };
   explicit AppManager(Parts parts);
   AppManager(const AppManager&) = delete;
@@ -105,6 +109,8 @@ class AppManager {
   [[nodiscard]] Answer<void> start_now(App& app, Event event);
   [[nodiscard]] Answer<void> launch(App& app);
   [[nodiscard]] Result<Plan> plan_for(const App& app, const Admitted& admitted) const;
+  [[nodiscard]] Result<std::unique_ptr<AppNetwork>> open_network(
+      const App& app, const Plan& plan, const manifest::Capabilities& capabilities);
   void attach(App& app, std::unique_ptr<AppProcess> process, BrokerSession::Parts broker);
   void on_output(App& app);
   void on_process(App& app);

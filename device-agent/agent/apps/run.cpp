@@ -170,8 +170,30 @@ Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) cons
   }
   // An emulated app cannot have more than `dev`, on whatever board.
   const bool may_be_dev = plan.emulated || !parts_.may_be_dev || parts_.may_be_dev();
+  plan.resolver = to_text(stub_address(app.stored.user));
   return complete_plan(std::move(plan), admitted.manifest.capabilities, parts_.kernel,
                        {.wanted = parts_.policy, .may_be_dev = may_be_dev});
+}
+
+Result<std::unique_ptr<AppNetwork>> AppManager::open_network(
+    const App& app, const Plan& plan, const manifest::Capabilities& capabilities) {
+  if (!plan.network || !parts_.firewall) {
+    return nullptr;
+  }
+  SPHERE_TRY_ASSIGN(auto* firewall, parts_.firewall());
+  auto network = AppNetwork::open({.loop = parts_.loop,
+                                   .firewall = firewall,
+                                   .events = parts_.events,
+                                   .servers = parts_.name_servers},
+                                  {.user = app.stored.user,
+                                   .component_id = app.stored.component.text(),
+                                   .image_id = app.stored.image.text()},
+                                  capabilities);
+  if (!network) {
+    return fail(Errc::permission, "sandbox layer L11 firewall: " + network.error().message(),
+                {.reason = "board.sandbox", .value = "L11", .next = network.error().hint().next});
+  }
+  return network;
 }
 
 // Reads the package anew: what was verified at install may have been changed since.
@@ -198,6 +220,11 @@ Answer<void> AppManager::launch(App& app) {
     const auto& no_ends = !pipe ? pipe : socket;
     return refuse(device_api::kInternal, !plan ? plan.error() : no_ends.error());
   }
+  auto network = open_network(app, *plan, admitted.manifest.capabilities);
+  if (!network) {
+    app.sandbox = refused_report(app.stored.component.text(), parts_.kernel, network.error());
+    return refuse(device_api::kInternal, network.error());
+  }
   SPHERE_TRY_ASSIGN(const auto program, program_of(*file.package(), *plan));
   auto launched = parts_.launcher->launch(
       {.plan = *plan,
@@ -205,6 +232,7 @@ Answer<void> AppManager::launch(App& app) {
        .output = pipe->theirs.get(),
        .broker = socket->theirs.get(),
        .program = program.bytes(),
+       .firewall = *network ? (*network)->found() : std::string{},
        .limits = {.memory_bytes = group_bytes(parts_.memory, plan->emulated),
                   .processes = kProcessLimit}});
   app.sandbox = std::move(launched.report);
@@ -219,6 +247,7 @@ Answer<void> AppManager::launch(App& app) {
   app.manifest = std::move(admitted.manifest);
   app.process = std::move(launched.process);
   app.output_pipe = std::move(pipe->ours);
+  app.network = *std::move(network);
   app.broker =
       std::make_unique<BrokerSession>(BrokerSession::Parts{.loop = parts_.loop,
                                                            .clock = parts_.clock,
@@ -354,6 +383,7 @@ void AppManager::detach(App& app) {
     app.timer.reset();
   }
   app.broker.reset();
+  app.network.reset();
   if (app.output_pipe) {
     parts_.loop->forget(app.output_pipe.get());
     app.output_pipe.reset();

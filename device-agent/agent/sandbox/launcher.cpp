@@ -372,7 +372,10 @@ Result<void> await_gate(const LaunchOrder& order, const Sockets& sockets, Sandbo
     app.hold(message->sender);
     report =
         self_check(order.plan, message->sender, facts_of(message->body),
-                   order.plan.emulated ? std::span<const std::byte>{} : order.program, app.group());
+                   // Of an emulated app the emulator is executed.
+                   {.program = order.plan.emulated ? std::span<const std::byte>{} : order.program,
+                    .group = app.group(),
+                    .firewall = order.firewall});
     if (!report.passed) {
       const auto& found = report.layers.back().found;
       return fail(Errc::permission, "the sandbox is not as planned: " + found,

@@ -44,6 +44,7 @@ struct LaunchOrder {
   int output = -1;                          // Becomes 1 and 2.
   int broker = -1;                          // Becomes 3.
   std::span<const std::byte> program = {};  // The entry point, for the self-check.
+  std::string firewall = {};                // The app's rules, for the report.
   GroupLimits limits = {};                  // Of layer L9, where there are groups.
 };
 

@@ -55,13 +55,13 @@ std::string namespace_link(std::string_view process, std::string_view name) {
 // Compares one process with its plan, one layer a function.
 class Check {
  public:
-  Check(const Plan& plan, pid_t pid, const ChildFacts& facts, std::span<const std::byte> program,
-        const AppGroup* group)
+  Check(const Plan& plan, pid_t pid, const ChildFacts& facts, const Evidence& evidence)
       : plan_{plan},
         facts_{facts},
         pid_{pid},
-        program_{program},
-        group_{group},
+        program_{evidence.program},
+        group_{evidence.group},
+        firewall_{evidence.firewall},
         status_{read_proc(pid, "status")} {}
 
   SandboxReport run() {
@@ -265,8 +265,9 @@ class Check {
   }
 
   void network() {
-    add("L11", plan_.network ? "shares the device's network namespace"
-                             : namespace_link(std::to_string(pid_), "net"));
+    expect("L11", !plan_.network || !firewall_.empty(), "no firewall rules");
+    add("L11",
+        plan_.network ? std::string{firewall_} : namespace_link(std::to_string(pid_), "net"));
   }
 
   void descriptors() {
@@ -294,6 +295,7 @@ class Check {
   pid_t pid_;
   std::span<const std::byte> program_;
   const AppGroup* group_;
+  std::string_view firewall_;
   std::string status_;
   SandboxReport report_;
   std::vector<std::string> differences_;
@@ -345,8 +347,8 @@ MountDifference compare_mounts(const Plan& plan, const std::vector<MountLine>& f
 }
 
 SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts,
-                         std::span<const std::byte> program, const AppGroup* group) {
-  return Check{plan, pid, facts, program, group}.run();
+                         const Evidence& evidence) {
+  return Check{plan, pid, facts, evidence}.run();
 }
 
 }  // namespace sphere::agent

@@ -25,13 +25,18 @@ struct ChildFacts {
   bool landlock = false;
 };
 
+// What the agent itself has set up for the app.
+struct Evidence {
+  std::span<const std::byte> program = {};  // What is about to be executed; empty: not compared.
+  const AppGroup* group = nullptr;
+  std::string_view firewall = {};  // The app's rules, read back.
+};
+
 // Compares the process `pid`, which waits at the start gate, with `plan`, as the kernel shows it in
-// /proc, in the agent's control groups and on the package. Fills the layers of the report; the
-// last, L13, names what differs, and `passed` is false then. `program` is the content that the
-// process is about to execute; empty: not compared (an emulator).
+// /proc and as `evidence` has the rest. Fills the layers of the report; the last, L13, names what
+// differs, and `passed` is false then.
 [[nodiscard]] SandboxReport self_check(const Plan& plan, pid_t pid, const ChildFacts& facts,
-                                       std::span<const std::byte> program,
-                                       const AppGroup* group = nullptr);
+                                       const Evidence& evidence);
 
 // One line of /proc/PID/mountinfo.
 struct MountLine {

@@ -176,7 +176,8 @@ TEST_CASE("an internet socket is the one probe that succeeds with a network capa
   const auto results = attack(sandbox, {.program = SPHERE_ATTACK_PROBE,
                                         .capabilities = capabilities,
                                         .may_be_dev = false,
-                                        .memory_bytes = 8U << 20U});
+                                        .memory_bytes = 8U << 20U,
+                                        .firewall = "a line of rules"});
 
   compare(results, {{"P19 inet-socket", "SUCCEEDS"}, {"X18 raw-socket", "EPERM"}});
   CHECK(successes(results) == 1);

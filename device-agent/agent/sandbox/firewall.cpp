@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+#include "device-agent/agent/sandbox/firewall.h"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <memory>
+#include <sched.h>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nftables/libnftables.h>
+#include <tl/expected.hpp>
+
+#include "device-agent/agent/sandbox/ip_address.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+
+namespace sphere::agent {
+namespace {
+
+constexpr std::string_view kTablePrefix = "sphere_";  // And the agent's pid.
+
+struct CloseLibrary {
+  void operator()(void* handle) const { ::dlclose(handle); }
+};
+
+Error unavailable(std::string message, std::string_view next) {
+  return Error{Errc::unavailable,
+               std::move(message),
+               {.reason = "board.sandbox", .value = "L11", .next = std::string{next}}};
+}
+
+std::string port_list(const std::vector<std::uint16_t>& ports) {
+  std::vector<std::string> texts;
+  texts.reserve(ports.size());
+  for (const auto port : ports) {
+    texts.push_back(std::to_string(port));
+  }
+  return join(texts, ", ");
+}
+
+// A server answers from its own ports only.
+std::string server_rules(const std::string& chain, const FirewallApp& app) {
+  std::string rules;
+  for (const auto& [protocol, ports] :
+       {std::pair{"tcp", &app.tcp_server_ports}, std::pair{"udp", &app.udp_server_ports}}) {
+    if (!ports->empty()) {
+      rules += fmt::format("add rule {} ct direction reply {} sport {{ {} }} accept\n", chain,
+                           protocol, port_list(*ports));
+    }
+  }
+  return rules;
+}
+
+std::string element_list(std::span<const IpAddress> addresses, bool v6,
+                         std::string_view suffix = {}) {
+  std::vector<std::string> texts;
+  for (const auto& address : addresses) {
+    if (address.v6 == v6) {
+      texts.push_back(to_text(address) + std::string{suffix});
+    }
+  }
+  return join(texts, ", ");
+}
+
+std::string add_elements(const std::string& table, std::uint32_t uid,
+                         std::span<const IpAddress> addresses, std::string_view suffix) {
+  std::string commands;
+  for (const bool v6 : {false, true}) {
+    if (const auto list = element_list(addresses, v6, suffix); !list.empty()) {
+      commands += fmt::format("add element inet {} allow_{}_{} {{ {} }}\n", table, uid,
+                              v6 ? "v6" : "v4", list);
+    }
+  }
+  return commands;
+}
+
+bool is_alive(pid_t pid) { return ::kill(pid, 0) == 0; }
+
+}  // namespace
+
+// The five functions of libnftables that are used.
+class NftFirewall::Library {
+ public:
+  static Result<std::unique_ptr<Library>> open() {
+    std::unique_ptr<Library> library{new Library};  // NOLINT(cppcoreguidelines-owning-memory)
+    library->handle_.reset(::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL));
+    if (library->handle_ == nullptr) {
+      return tl::unexpected<Error>{unavailable("libnftables.so.1 cannot be opened",
+                                               "install the Debian package libnftables1")};
+    }
+    const bool complete = library->find("nft_ctx_new", library->make_) &&
+                          library->find("nft_ctx_free", library->free_) &&
+                          library->find("nft_run_cmd_from_buffer", library->run_) &&
+                          library->find("nft_ctx_buffer_error", library->buffer_error_) &&
+                          library->find("nft_ctx_get_error_buffer", library->error_) &&
+                          library->find("nft_ctx_buffer_output", library->buffer_output_) &&
+                          library->find("nft_ctx_get_output_buffer", library->output_);
+    if (!complete) {
+      return tl::unexpected<Error>{unavailable("libnftables.so.1 is another version than expected",
+                                               "install libnftables1 of Debian 12")};
+    }
+    library->context_ = library->make_(NFT_CTX_DEFAULT);
+    if (library->context_ == nullptr || library->buffer_error_(library->context_) != 0 ||
+        library->buffer_output_(library->context_) != 0) {
+      return tl::unexpected<Error>{unavailable("libnftables gives no context", "")};
+    }
+    return library;
+  }
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+  Library(Library&&) = delete;
+  Library& operator=(Library&&) = delete;
+  ~Library() {
+    if (context_ != nullptr) {
+      free_(context_);
+    }
+  }
+
+  // One transaction: all of it or nothing. Gives what it prints.
+  Result<std::string> run(const std::string& commands) {
+    const int failed = run_(context_, commands.c_str());
+    std::string output = output_(context_);
+    const std::string error = error_(context_);
+    if (failed != 0) {
+      return tl::unexpected<Error>{unavailable(
+          "nf_tables: " + error.substr(0, error.find('\n')),
+          "run the board as root on a kernel with NF_TABLES, NF_TABLES_INET and NFT_CT")};
+    }
+    return output;
+  }
+
+ private:
+  Library() = default;
+  template <typename Function>
+  bool find(const char* name, Function& function) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as dlsym() is meant
+    function = reinterpret_cast<Function>(::dlsym(handle_.get(), name));
+    return function != nullptr;
+  }
+
+  std::unique_ptr<void, CloseLibrary> handle_;
+  nft_ctx* context_ = nullptr;
+  decltype(&::nft_ctx_new) make_ = nullptr;
+  decltype(&::nft_ctx_free) free_ = nullptr;
+  decltype(&::nft_run_cmd_from_buffer) run_ = nullptr;
+  decltype(&::nft_ctx_buffer_error) buffer_error_ = nullptr;
+  decltype(&::nft_ctx_get_error_buffer) error_ = nullptr;
+  decltype(&::nft_ctx_buffer_output) buffer_output_ = nullptr;
+  decltype(&::nft_ctx_get_output_buffer) output_ = nullptr;
+};
+
+std::string firewall_rules(const std::string& table, const FirewallApp& app) {
+  const auto chain = fmt::format("inet {} app_{}", table, app.uid);
+  std::string rules;
+  for (const bool v6 : {false, true}) {
+    rules += fmt::format("add set inet {} allow_{}_{} {{ type {}; flags timeout; }}\n", table,
+                         app.uid, v6 ? "v6" : "v4", v6 ? "ipv6_addr" : "ipv4_addr");
+  }
+  rules += add_elements(table, app.uid, app.addresses, "");
+  rules += fmt::format("add chain {}\n", chain);
+  // What the app began while the address was open goes on.
+  rules +=
+      fmt::format("add rule {} ct direction original ct state established,related accept\n", chain);
+  rules += server_rules(chain, app);
+  rules +=
+      fmt::format("add rule {} oif lo ip daddr {} udp dport 53 accept\n", chain, to_text(app.stub));
+  rules += fmt::format("add rule {} ip daddr @allow_{}_v4 accept\n", chain, app.uid);
+  rules += fmt::format("add rule {} ip6 daddr @allow_{}_v6 accept\n", chain, app.uid);
+  rules += fmt::format("add rule {} counter reject with icmpx type admin-prohibited\n", chain);
+  rules +=
+      fmt::format("add element inet {} apps {{ {} : jump app_{} }}\n", table, app.uid, app.uid);
+  return rules;
+}
+
+NftFirewall::NftFirewall(std::unique_ptr<Library> library)
+    : library_{std::move(library)}, table_{fmt::format("{}{}", kTablePrefix, ::getpid())} {}
+
+Result<std::unique_ptr<NftFirewall>> NftFirewall::create() {
+  SPHERE_TRY_ASSIGN(auto library, Library::open());
+  SPHERE_TRY_ASSIGN(const auto tables, library->run("list tables inet\n"));
+  for (const auto& line : split(tables, '\n')) {
+    const auto at = line.find(kTablePrefix);
+    pid_t pid = 0;
+    if (at != std::string::npos) {
+      const auto number = std::string_view{line}.substr(at + kTablePrefix.size());
+      std::from_chars(number.data(), number.data() + number.size(), pid);
+    }
+    if (pid > 0 && (pid == ::getpid() || !is_alive(pid))) {
+      // One that is taken away by somebody else meanwhile is no matter.
+      [[maybe_unused]] const auto removed =
+          library->run(fmt::format("delete table inet {}{}\n", kTablePrefix, pid));
+    }
+  }
+  std::unique_ptr<NftFirewall> firewall{
+      new NftFirewall{std::move(library)}};  // NOLINT(cppcoreguidelines-owning-memory): private
+  SPHERE_TRY(firewall->library_->run(fmt::format(
+      "add table inet {0}\n"
+      "add map inet {0} apps {{ type uid : verdict; }}\n"
+      "add chain inet {0} output {{ type filter hook output priority 0; policy accept; }}\n"
+      "add rule inet {0} output meta skuid vmap @apps\n",
+      firewall->table_)));
+  return firewall;
+}
+
+std::string probe_firewall() {
+  std::array<int, 2> ends = {};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    return "no pipe";
+  }
+  const Descriptor ours{ends[0]};
+  Descriptor theirs{ends[1]};
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::string fault;
+    if (::unshare(CLONE_NEWNET) != 0) {
+      fault = "no network namespace";
+    } else if (const auto made = NftFirewall::create(); !made) {
+      fault = made.error().message();
+    }
+    // A fault that does not reach the other end is found again at the first networked app.
+    [[maybe_unused]] const auto sent = ::write(theirs.get(), fault.data(), fault.size());
+    ::_exit(0);
+  }
+  theirs.reset();
+  std::array<char, 256> text = {};
+  const auto count = child > 0 ? ::read(ours.get(), text.data(), text.size()) : -1;
+  int status = 0;
+  const bool ended = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status);
+  if (count < 0 || !ended) {
+    return "nf_tables could not be tried";
+  }
+  return {text.data(), static_cast<std::size_t>(count)};
+}
+
+NftFirewall::~NftFirewall() {
+  [[maybe_unused]] const auto removed =
+      library_->run(fmt::format("delete table inet {}\n", table_));
+}
+
+Result<void> NftFirewall::open(const FirewallApp& app) {
+  close(app.uid);
+  SPHERE_TRY(library_->run(firewall_rules(table_, app)));
+  return {};
+}
+
+Result<void> NftFirewall::allow(std::uint32_t uid, std::span<const IpAddress> addresses,
+                                std::chrono::seconds timeout) {
+  if (addresses.empty()) {
+    return {};
+  }
+  // An element keeps its first timeout: it has to go before it comes anew, in one transaction. To
+  // delete one that is not there would fail, so it is added first.
+  std::string commands = add_elements(table_, uid, addresses, "");
+  for (const bool v6 : {false, true}) {
+    if (const auto list = element_list(addresses, v6); !list.empty()) {
+      commands += fmt::format("delete element inet {} allow_{}_{} {{ {} }}\n", table_, uid,
+                              v6 ? "v6" : "v4", list);
+    }
+  }
+  commands += add_elements(table_, uid, addresses, fmt::format(" timeout {}s", timeout.count()));
+  SPHERE_TRY(library_->run(commands));
+  return {};
+}
+
+void NftFirewall::close(std::uint32_t uid) {
+  // Each may not be there. Without its rules the uid is not filtered: nothing runs under it.
+  for (const auto& command :
+       {fmt::format("delete element inet {} apps {{ {} }}\n", table_, uid),
+        fmt::format("flush chain inet {0} app_{1}\ndelete chain inet {0} app_{1}\n", table_, uid),
+        fmt::format("delete set inet {} allow_{}_v4\n", table_, uid),
+        fmt::format("delete set inet {} allow_{}_v6\n", table_, uid)}) {
+    [[maybe_unused]] const auto removed = library_->run(command);
+  }
+}
+
+Result<std::string> NftFirewall::describe(std::uint32_t uid) {
+  SPHERE_TRY_ASSIGN(const auto entry,
+                    library_->run(fmt::format("list map inet {} apps\n", table_)));
+  if (entry.find(fmt::format("{} : jump app_{}", uid, uid)) == std::string::npos) {
+    return fail(Errc::not_found, "no firewall rules for the app");
+  }
+  SPHERE_TRY_ASSIGN(const auto chain,
+                    library_->run(fmt::format("list chain inet {} app_{}\n", table_, uid)));
+  std::vector<std::string> rules;
+  for (const auto& line : split(chain, '\n')) {
+    const auto rule = trim(line);
+    if (!rule.empty() && rule != "}" && !rule.ends_with("{")) {
+      rules.emplace_back(rule);
+    }
+  }
+  return rules.empty() || rules.back().find("reject") == std::string::npos
+             ? fail(Errc::not_found, "the app's firewall rules end without a reject")
+             : Result<std::string>{join(rules, "; ")};
+}
+
+std::uint64_t NftFirewall::rejected(std::uint32_t uid) {
+  const auto chain = library_->run(fmt::format("list chain inet {} app_{}\n", table_, uid));
+  constexpr std::string_view kCounter = "counter packets ";
+  const auto at = chain ? chain->find(kCounter) : std::string::npos;
+  std::uint64_t count = 0;
+  if (at != std::string::npos) {
+    const auto number = std::string_view{*chain}.substr(at + kCounter.size());
+    std::from_chars(number.data(), number.data() + number.size(), count);
+  }
+  return count;
+}
+
+}  // namespace sphere::agent
