@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "cli/commands/command.h"
 #include "cli/commands/nouns.h"
@@ -39,6 +40,10 @@ constexpr std::array kDeleteOptions = {kComponent, OptionSpec{.name = "except-co
                                                               .value_name = "ID",
                                                               .help = "Apps that stay"}};
 constexpr std::array kAppOptions = {kComponent};
+constexpr std::array kStartOptions = {
+    kComponent, OptionSpec{.name = "debug-mode",
+                           .kind = OptionKind::flag,
+                           .help = "Start the app under the debugger; it waits for gdb"}};
 constexpr std::array kOutputOptions = {
     OptionSpec{.name = "component-id",
                .short_name = "i",
@@ -107,7 +112,7 @@ constexpr std::array kCommands = {
     CommandSpec{.path = "device app start",
                 .needs = Needs::device,
                 .summary = "Start one app or all apps",
-                .options = kAppOptions,
+                .options = kStartOptions,
                 .examples = kStartExamples},
     CommandSpec{.path = "device app stop",
                 .needs = Needs::device,
@@ -128,6 +133,14 @@ constexpr std::array kCommands = {
 
 }  // namespace
 
-std::span<const CommandSpec> device_commands() { return kCommands; }
+std::span<const CommandSpec> device_commands() {
+  static const std::vector<CommandSpec> all = [] {
+    std::vector<CommandSpec> rows{kCommands.begin(), kCommands.end()};
+    const auto more = device_settings_commands();
+    rows.insert(rows.end(), more.begin(), more.end());
+    return rows;
+  }();
+  return all;
+}
 
 }  // namespace sphere::cli

@@ -11,6 +11,8 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const CommandSpec> board_commands();
 [[nodiscard]] std::span<const CommandSpec> completion_commands();
 [[nodiscard]] std::span<const CommandSpec> device_commands();
+// A part of them that has a file of its own.
+[[nodiscard]] std::span<const CommandSpec> device_settings_commands();
 [[nodiscard]] std::span<const CommandSpec> doctor_commands();
 [[nodiscard]] std::span<const CommandSpec> hardware_definition_commands();
 [[nodiscard]] std::span<const CommandSpec> image_package_commands();

@@ -13,6 +13,10 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const NetCommand> board_peripheral_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_app_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_network_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_wifi_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_certificate_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_state_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_sideload_net_commands();
 [[nodiscard]] std::span<const NetCommand> link_net_commands();
 [[nodiscard]] std::span<const NetCommand> project_net_commands();

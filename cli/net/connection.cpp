@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,6 +18,9 @@
 #include <tl/expected.hpp>
 
 #include "cli/context.h"
+#include "cli/net/session_capability.h"
+#include "sphere/core/encoding.h"
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device/attached.h"
@@ -103,6 +107,13 @@ Result<std::unique_ptr<DeviceSession>> open_session(Context& context,
       std::make_unique<DeviceSession>(DeviceSession{.device = std::move(device),
                                                     .link = std::move(link),
                                                     .rest = device::RestClient{std::move(client)}});
+  if (context.has_home) {
+    constexpr std::size_t kLargest = 3072;  // 4096 characters of base64.
+    if (const auto file = read_file(applied_capability(context, session->device), kLargest)) {
+      context.reporter.verbose("sending the applied capability file with each call");
+      session->rest.set_capability(to_base64(*file));
+    }
+  }
   session->rest.set_cancelled([&context] { return context.interrupted.load(); });
   return session;
 }

@@ -71,7 +71,39 @@ Result<Output> for_each_app(Context& context, const Arguments& arguments, Act ac
   return output;
 }
 
+// One app under the debugger. The addresses are of the device: 127.0.0.1 for a virtual board.
+Result<Output> start_debug(Context& context, const Arguments& arguments) {
+  const auto wanted = arguments.value("component-id");
+  if (!wanted) {
+    return fail(Errc::invalid_argument, "--debug-mode needs --component-id",
+                {.reason = "usage.missing-option",
+                 .value = "--component-id",
+                 .next = "see the ids: sphere device image list-installed"});
+  }
+  SPHERE_TRY_ASSIGN(const Guid component, parse_component(*wanted));
+  SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
+  SPHERE_TRY_ASSIGN(const auto ports, noted(context, *session, session->rest.debug_app(component)));
+  const std::string host = session->device.is_virtual ? "127.0.0.1" : session->device.ip_address;
+  Output output;
+  output.data = json::Array{};
+  output.data.push(json::Value{}
+                       .set("componentId", component.text())
+                       .set("state", "debugging")
+                       .set("gdbPort", ports.gdb)
+                       .set("outPort", ports.output)
+                       .set("gdbAddress", fmt::format("{}:{}", host, ports.gdb))
+                       .set("outAddress", fmt::format("{}:{}", host, ports.output)));
+  output.columns = {{.key = "componentId", .heading = "Component ID"},
+                    {.key = "state", .heading = "State"},
+                    {.key = "gdbAddress", .heading = "GDB"},
+                    {.key = "outAddress", .heading = "Output"}};
+  return output;
+}
+
 Result<Output> start(Context& context, const Arguments& arguments) {
+  if (arguments.has("debug-mode")) {
+    return start_debug(context, arguments);
+  }
   return for_each_app(context, arguments, [](device::RestClient& rest, const Guid& component) {
     return rest.start_app(component);
   });
@@ -87,31 +119,6 @@ Result<Output> show_status(Context& context, const Arguments& arguments) {
   return for_each_app(context, arguments, [](device::RestClient& rest, const Guid& component) {
     return rest.app_state(component);
   });
-}
-
-// The app whose output is meant: that of --component-id, or the only one.
-Result<Guid> one_app(DeviceSession& session, const Arguments& arguments) {
-  if (const auto wanted = arguments.value("component-id")) {
-    return parse_component(*wanted);
-  }
-  SPHERE_TRY_ASSIGN(const auto apps, installed_apps(session));
-  if (apps.empty()) {
-    return fail(Errc::not_found, "no app is installed on the device",
-                {.reason = "app.not-present",
-                 .next = "deploy one: sphere device sideload deploy --image-package FILE"});
-  }
-  if (apps.size() > 1) {
-    std::vector<std::string> ids;
-    ids.reserve(apps.size());
-    for (const InstalledApp& app : apps) {
-      ids.push_back(fmt::format("{} ({})", app.component_id.text(), escape_control(app.name)));
-    }
-    return fail(Errc::invalid_argument, fmt::format("{} apps are installed", apps.size()),
-                {.reason = "usage.missing-option",
-                 .value = join(ids, ", "),
-                 .next = "name one: --component-id " + apps.front().component_id.text()});
-  }
-  return apps.front().component_id;
 }
 
 Result<std::size_t> line_count(const Arguments& arguments) {

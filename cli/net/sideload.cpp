@@ -85,7 +85,8 @@ Result<void> install_package(Context& context, DeviceSession& session,
     context.reporter.bytes(done, total);
   }));
   context.reporter.step("Installing " + name);
-  return session.rest.install(manual_start);
+  SPHERE_TRY(session.rest.install(manual_start));
+  return {};
 }
 
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
@@ -180,6 +181,30 @@ Result<Deployed> deploy_package(Context& context, DeviceSession& session,
     SPHERE_TRY_ASSIGN(deployed.state, session.rest.app_state(deployed.component_id));
   }
   return deployed;
+}
+
+Result<Guid> one_app(DeviceSession& session, const Arguments& arguments) {
+  if (const auto wanted = arguments.value("component-id")) {
+    return parse_component(*wanted);
+  }
+  SPHERE_TRY_ASSIGN(const auto apps, installed_apps(session));
+  if (apps.empty()) {
+    return fail(Errc::not_found, "no app is installed on the device",
+                {.reason = "app.not-present",
+                 .next = "deploy one: sphere device sideload deploy --image-package FILE"});
+  }
+  if (apps.size() > 1) {
+    std::vector<std::string> ids;
+    ids.reserve(apps.size());
+    for (const InstalledApp& app : apps) {
+      ids.push_back(fmt::format("{} ({})", app.component_id.text(), escape_control(app.name)));
+    }
+    return fail(Errc::invalid_argument, fmt::format("{} apps are installed", apps.size()),
+                {.reason = "usage.missing-option",
+                 .value = join(ids, ", "),
+                 .next = "name one: --component-id " + apps.front().component_id.text()});
+  }
+  return apps.front().component_id;
 }
 
 }  // namespace sphere::cli

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/commands/command.h"
 #include "cli/context.h"
 #include "cli/net/connection.h"
 #include "sphere/core/guid.h"
@@ -41,5 +42,9 @@ struct InstalledApp {
 
 // The value of --component-id. Errors: invalid_argument (usage.bad-value).
 [[nodiscard]] Result<Guid> parse_component(const std::string& text);
+
+// The app that --component-id names, or the only one that is installed. Errors: not_found
+// (app.not-present), invalid_argument (several; usage.missing-option).
+[[nodiscard]] Result<Guid> one_app(DeviceSession& session, const Arguments& arguments);
 
 }  // namespace sphere::cli

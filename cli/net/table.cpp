@@ -12,9 +12,16 @@ namespace sphere::cli {
 namespace {
 
 // One row for each noun with commands in this library.
-constexpr std::array kNouns = {board_net_commands,           board_peripheral_net_commands,
-                               device_net_commands,          device_app_net_commands,
-                               device_sideload_net_commands, link_net_commands,
+constexpr std::array kNouns = {board_net_commands,
+                               board_peripheral_net_commands,
+                               device_net_commands,
+                               device_app_net_commands,
+                               device_network_net_commands,
+                               device_wifi_net_commands,
+                               device_certificate_net_commands,
+                               device_state_net_commands,
+                               device_sideload_net_commands,
+                               link_net_commands,
                                project_net_commands};
 
 std::vector<NetCommand> collect() {

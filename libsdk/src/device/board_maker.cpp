@@ -103,7 +103,10 @@ Result<void> make_trust(const fs::path& directory, const BoardConfig& config,
   SPHERE_TRY(make_directories(directory / "production", 0700));
   const bool development = config.profile == BoardProfile::development;
   if (development) {
+    // The developer may also sign capability files for a board that has no owner.
+    SPHERE_TRY(make_directories(directory / "capability", 0700));
     SPHERE_TRY(trust_developer(directory / "development", keys));
+    SPHERE_TRY(trust_developer(directory / "capability", keys));
   }
   return write_file(directory / "public-test-key",
                     development && config.trust_public_test_key ? "on\n" : "off\n", {.mode = 0600});

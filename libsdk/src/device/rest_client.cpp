@@ -66,6 +66,9 @@ Result<http::ClientResponse> RestClient::exchange(http::ClientRequest request) {
   if (cancelled_) {
     request.cancelled = cancelled_;
   }
+  if (!capability_.empty()) {
+    request.headers.emplace_back("AZSPHERE-CAPABILITIES", capability_);
+  }
   SPHERE_TRY_ASSIGN(auto response, client_->send(request));
   api_version_ = http::find_header(response.headers, "REST-API-Version").value_or("");
   if (response.status / 100 != 2) {
@@ -164,15 +167,15 @@ Result<void> RestClient::stage(std::string package,
   return {};
 }
 
-Result<void> RestClient::install(bool manual_start) {
+Result<bool> RestClient::install(bool manual_start) {
   http::ClientRequest request{
       .method = "POST", .path = "/update/install", .has_body = true, .idle_limit = kInstallLimit};
   if (manual_start) {
     request.headers = {{"Content-Type", std::string{kJson}}};
     request.body = R"({"appControlMode":"Manual"})";
   }
-  SPHERE_TRY(call(std::move(request)));
-  return {};
+  SPHERE_TRY_ASSIGN(const auto answer, call(std::move(request)));
+  return answer.boolean_at("restartingSystem").value_or(false);
 }
 
 Result<void> RestClient::delete_app(const Guid& component) {

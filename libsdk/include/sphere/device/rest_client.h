@@ -15,6 +15,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/device_api/network.h"
 #include "sphere/http/client.h"
 
 namespace sphere::device {
@@ -47,7 +48,8 @@ class RestClient {
   // Sends a whole package. `progress`: bytes sent, bytes in all.
   [[nodiscard]] Result<void> stage(std::string package,
                                    std::function<void(std::size_t, std::size_t)> progress = {});
-  [[nodiscard]] Result<void> install(bool manual_start);
+  // True when the device restarts because of it.
+  [[nodiscard]] Result<bool> install(bool manual_start);
   [[nodiscard]] Result<void> delete_app(const Guid& component);
 
   [[nodiscard]] Result<device_api::AppState> app_state(const Guid& component);
@@ -58,6 +60,62 @@ class RestClient {
   // Lines that the board dropped because we read too slowly are told by a line with seq 0.
   using LineSink = std::function<bool(const device_api::OutputLine&)>;
   [[nodiscard]] Result<void> app_output(const Guid& component, bool follow, const LineSink& sink);
+
+  // Starts the app under the debugger; it waits at its first instruction.
+  struct DebugPorts {
+    std::int64_t gdb = 0, output = 0;
+  };
+  [[nodiscard]] Result<DebugPorts> debug_app(const Guid& component);
+  struct Quota {
+    std::int64_t used_kb = 0, limit_kb = 0;
+  };
+  [[nodiscard]] Result<Quota> app_quota(const Guid& component);
+  [[nodiscard]] Result<device_api::MemoryStats> memory_stats();
+  [[nodiscard]] Result<json::Value> sandbox(const Guid& component);  // device-rest-api 9.3
+
+  [[nodiscard]] Result<void> set_manufacturing_state(std::string_view state);
+  // The rows of GET /sphere/v1/capability.
+  [[nodiscard]] Result<json::Value> capability_list();
+  // Sends a capability file (base64) with each call from now on; "" ends that.
+  void set_capability(std::string base64) { capability_ = std::move(base64); }
+
+  [[nodiscard]] Result<std::vector<device_api::NetInterface>> interfaces();
+  [[nodiscard]] Result<void> set_interface_up(const std::string& name, bool up);
+  [[nodiscard]] Result<void> set_hardware_address(const std::string& name,
+                                                  const std::string& address);
+  [[nodiscard]] Result<device_api::NetStatus> net_status();
+  [[nodiscard]] Result<std::optional<device_api::Proxy>> proxy();
+  [[nodiscard]] Result<void> set_proxy(const device_api::Proxy& proxy);
+  [[nodiscard]] Result<void> delete_proxy();
+  [[nodiscard]] Result<json::Value> firewall_rulesets();  // A list.
+
+  [[nodiscard]] Result<std::vector<device_api::WifiNetwork>> wifi_networks();
+  [[nodiscard]] Result<device_api::WifiNetwork> wifi_network(std::int64_t id);
+  [[nodiscard]] Result<device_api::WifiNetwork> add_wifi(const device_api::WifiNetwork& network,
+                                                         const std::string& psk);
+  [[nodiscard]] Result<device_api::WifiNetwork> enable_wifi(std::int64_t id, bool on);
+  [[nodiscard]] Result<void> forget_wifi(std::int64_t id);
+  [[nodiscard]] Result<std::vector<device_api::WifiFailure>> wifi_failures();
+  [[nodiscard]] Result<std::vector<device_api::WifiScanEntry>> wifi_scan();
+  [[nodiscard]] Result<device_api::WifiStatus> wifi_status();
+  [[nodiscard]] Result<void> reload_wifi();
+
+  [[nodiscard]] Result<std::vector<std::string>> certificates();
+  [[nodiscard]] Result<device_api::StoredCertificate> certificate(const std::string& id);
+  struct NewCertificate {
+    std::string type, certificate_pem, key_pem = {}, password = {};
+  };
+  [[nodiscard]] Result<void> add_certificate(const std::string& id,
+                                             const NewCertificate& certificate);
+  [[nodiscard]] Result<void> delete_certificate(const std::string& id);
+  [[nodiscard]] Result<std::int64_t> certificate_space();
+
+  // GET /log and GET /telemetry as they are.
+  [[nodiscard]] Result<std::string> diagnostic_log();
+  [[nodiscard]] Result<std::string> telemetry();
+  using JsonSink = std::function<bool(const json::Value&)>;
+  // Decoded lines of the log; `query` is what follows the '?'.
+  [[nodiscard]] Result<void> log_lines(const std::string& query, const JsonSink& sink);
 
   [[nodiscard]] Result<std::vector<device_api::VirtualPeripheral>> peripherals();
   [[nodiscard]] Result<device_api::GpioState> gpio(std::int64_t pin);
@@ -90,6 +148,7 @@ class RestClient {
   std::function<bool()> cancelled_;
   std::optional<DeviceError> last_device_error_;
   std::string api_version_;
+  std::string capability_;
 };
 
 }  // namespace sphere::device
