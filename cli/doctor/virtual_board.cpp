@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <sched.h>
 #include <string>
 #include <string_view>
@@ -12,12 +13,17 @@
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "cli/context.h"
 #include "cli/doctor/check.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+#include "sphere/core/text.h"
+#include "sphere/json/value.h"
 
 namespace sphere::cli::doctor {
 namespace {
@@ -144,6 +150,64 @@ Check program_check(const Context& context, const std::string& name) {
           .next = "install the package sphere again, as a whole"};
 }
 
+std::optional<std::filesystem::path> agent_program(const Context& context) {
+  const auto bin = context.own_program.parent_path();
+  for (const auto& folder : {bin, bin.parent_path() / "lib" / "sphere"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / "sphered", ignored)) {
+      return folder / "sphered";
+    }
+  }
+  return std::nullopt;
+}
+
+// "L3b fallback, L9 fallback", and the first layer that is refused.
+Check sandbox_row(std::string name, const json::Value& report, std::string_view app) {
+  std::vector<std::string> weaker;
+  std::string refused;
+  std::string next;
+  const auto* layers = report.find(app);
+  for (const auto& layer : layers != nullptr ? layers->items() : std::vector<json::Value>{}) {
+    const auto id = layer.string_at("id").value_or("");
+    const auto state = layer.string_at("state").value_or("");
+    if (state != "present") {
+      weaker.push_back(fmt::format("{} {}", id, state));
+    }
+    if (refused.empty() && layer.boolean_at("refused").value_or(false)) {
+      refused = fmt::format("{}: {}", id, layer.string_at("detail").value_or(""));
+      next = layer.string_at("fix").value_or("");
+    }
+  }
+  if (refused.empty()) {
+    return {.name = std::move(name),
+            .verdict = Verdict::ok,
+            .detail = weaker.empty() ? "every layer" : join(weaker, ", ")};
+  }
+  return {.name = std::move(name), .verdict = Verdict::warn, .detail = refused, .next = next};
+}
+
+// What the agent itself finds when it tries each kernel feature.
+std::vector<Check> sandbox_checks(const Context& context) {
+  const auto program = agent_program(context);
+  Command command{.program = program.value_or("sphered"), .arguments = {"check", "--json"}};
+  const auto captured = program ? run_captured(std::move(command), kCheckLimit)
+                                : fail(Errc::not_found, "sphered is not installed");
+  const auto report = captured ? json::parse(captured->output) : Result<json::Value>{json::Value{}};
+  if (!captured || !report || report->find("native") == nullptr) {
+    return {{.name = "virtual-board: sandbox",
+             .verdict = Verdict::fail,
+             .detail = captured ? std::string{trim(captured->error)} : captured.error().message(),
+             .next = "run sphered check"}};
+  }
+  auto native =
+      sandbox_row("virtual-board: sandbox of native apps (production)", *report, "native");
+  auto emulated = sandbox_row("virtual-board: sandbox of ARM apps (dev)", *report, "emulated");
+  if (emulated.verdict == Verdict::warn) {
+    emulated.verdict = Verdict::fail;  // There is no weaker policy to start them under.
+  }
+  return {std::move(native), std::move(emulated)};
+}
+
 Check tunnel_check() {
   std::error_code ignored;
   const bool there = std::filesystem::exists("/dev/net/tun", ignored);
@@ -159,6 +223,9 @@ std::vector<Check> check_virtual_board(const Context& context) {
                                program_check(context, "sphered"), emulator_check()};
   for (const Probe& probe : kProbes) {
     checks.push_back(probe_check(probe));
+  }
+  for (auto& check : sandbox_checks(context)) {
+    checks.push_back(std::move(check));
   }
   checks.push_back(tunnel_check());
   return checks;

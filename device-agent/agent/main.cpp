@@ -9,6 +9,7 @@
 
 #include "device-agent/agent/agent.h"
 #include "device-agent/agent/options.h"
+#include "device-agent/agent/sandbox/check_command.h"
 #include "device-agent/agent/sandbox/launch.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/result.h"
@@ -29,6 +30,9 @@ int main(int argc, char* argv[]) {
   const std::span<char* const> arguments{argv, static_cast<std::size_t>(argc)};
   if (argc == 2 && std::string_view{arguments[1]} == "--launch") {
     return sphere::agent::run_launcher();
+  }
+  if (argc >= 2 && std::string_view{arguments[1]} == "check") {
+    return sphere::agent::run_check(arguments.subspan(2));
   }
   const auto options = sphere::agent::parse_options(arguments.subspan(1));
   if (!options) {
