@@ -1,85 +1,58 @@
 # SPDX-License-Identifier: MIT
-"""Rows for image packages: packing an app, and one small package from start to exit."""
-import json
+"""Rows for image packages: pack, hash and sign; verify; batches. One group for each size of input."""
 import os
 import pathlib
+import shlex
 import shutil
-import struct
 import subprocess
 
+import inputs
 import measure
+from measure import Goal
 
-COMPONENT = "3c1f0f5e-6a0b-4b8e-9d53-0a4c7b1f2d60"
 PYTHON = "/usr/bin/python3"  # The one whose packages come from Debian.
+SIZES = {"16KiB": 16 << 10, "1MiB": 1 << 20, "16MiB": 16 << 20, "256MiB": 256 << 20, "1GiB": 1 << 30}
+ROUNDS = {"16KiB": 21, "1MiB": 11, "16MiB": 7, "256MiB": 5, "1GiB": 5}
+V1_LIMIT = 250 << 20  # A package of format v1 has at most 256 MiB.
+NO_COMPRESSION = "-noI -noD -noF -noX"
 
 
-def sample_bytes(size, seed):
-    """Real bytes of installed programs, the same for one seed on one machine."""
-    data = b""
-    for program in ("bash", "openssl", "cmake", "git"):
-        path = shutil.which(program)
-        if path:
-            data += pathlib.Path(path).read_bytes()
-        if len(data) >= size + seed:
-            return data[seed:seed + size]
-    return (data * (size // max(len(data), 1) + 2))[seed:seed + size]
+def find(program):
+    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def make_app(root, size):
-    """A directory with a program, certificates and data of `size` bytes in all, and its manifest."""
-    app = root / "app"
-    parts = {"bin/app": size * 6 // 10, "data/table.bin": size * 3 // 10}
-    rest = size - sum(parts.values())
-    for index in range(8):
-        parts[f"certs/ca{index}.pem"] = rest // 8
-    for seed, (name, length) in enumerate(sorted(parts.items())):
-        path = app / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sample_bytes(length, seed * 4096))
-    manifest = root / "app_manifest.json"
-    manifest.write_text(json.dumps({
-        "SchemaVersion": 1, "Name": "bench", "ComponentId": COMPONENT, "EntryPoint": "/bin/app", "CmdArgs": [],
-        "Capabilities": {}, "ApplicationType": "Default"}), encoding="utf-8")
-    return app, manifest
+def shell(*words):
+    return " ".join(shlex.quote(str(word)) for word in words)
 
 
-def make_key(root):
-    key, public = root / "key.pem", root / "public.pem"
-    key.touch(mode=0o600)
-    for command in (["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
-                    ["openssl", "ec", "-in", key, "-pubout", "-out", public]):
-        subprocess.run(command, check=True, capture_output=True)
-    key.chmod(0o600)
-    return key, public
+def der_signature(raw):
+    def integer(number):
+        number = number.lstrip(b"\0") or b"\0"
+        number = b"\0" + number if number[0] & 0x80 else number
+        return b"\x02" + bytes([len(number)]) + number
+
+    numbers = integer(raw[:32]) + integer(raw[32:])
+    return b"\x30" + bytes([len(numbers)]) + numbers
 
 
 def openssl_verifies(package, public):
-    """Whether openssl, which knows nothing of packages, finds the signature good."""
-    data = pathlib.Path(package).read_bytes()
-
-    def integer(raw):
-        raw = raw.lstrip(b"\0") or b"\0"
-        raw = b"\0" + raw if raw[0] & 0x80 else raw
-        return b"\x02" + bytes([len(raw)]) + raw
-
-    numbers = integer(data[-64:-32]) + integer(data[-32:])
+    """Whether openssl, which knows nothing of packages, finds the signature of a package v1 good."""
+    with open(package, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(size - 64)
+        raw = file.read()
+        file.seek(0)
+        signed = pathlib.Path(f"{package}.signed")
+        with open(signed, "wb") as out:
+            shutil.copyfileobj(file, out)
+            out.truncate(size - 64)
     signature = pathlib.Path(f"{package}.sig")
-    signature.write_bytes(b"\x30" + bytes([len(numbers)]) + numbers)
-    signed = pathlib.Path(f"{package}.signed")
-    signed.write_bytes(data[:-64])
+    signature.write_bytes(der_signature(raw))
     result = subprocess.run(["openssl", "dgst", "-sha256", "-verify", public, "-signature", signature, signed],
                             capture_output=True)
+    signed.unlink()
+    signature.unlink()
     return result.returncode == 0
-
-
-def sphere_verifies(sphere, package, public):
-    result = subprocess.run([sphere, "image-package", "verify", package, "--trust", public, "-o", "none"],
-                            capture_output=True)
-    return result.returncode == 0
-
-
-def has_cryptography():
-    return subprocess.run([PYTHON, "-c", "import cryptography"], capture_output=True).returncode == 0
 
 
 def remove(*paths):
@@ -91,65 +64,209 @@ def remove(*paths):
     return before
 
 
-def pack_rows(sphere, root, size, peers):
-    app, manifest = make_app(root, size)
-    key, public = make_key(root)
-    ours, synced, script, cramfs, copy = (root / name for name in ("ours", "synced", "script", "cramfs", "copy"))
-    pack = [sphere, "image-package", "pack-application", "--package-directory", app, "--application-manifest",
-            manifest, "--key", key, "--target-api-set", "15", "--no-check", "-o", "none", "--output-file"]
-    tar = ["tar", "-C", app, "-cf", copy, "."]
+class Case:
+    """The input of one size, packed by everyone, and the rows over it."""
+
+    def __init__(self, sphere, root, name, keys, pool, peers):
+        self.sphere, self.root, self.keys, self.peers = sphere, root, keys, peers
+        self.name, self.size = name, SIZES[name]
+        self.v1 = self.size <= V1_LIMIT + (6 << 20)
+        self.environment = {**os.environ, "HOME": str(root), "XDG_DATA_HOME": str(root / "data")}
+        self.app, self.manifest = inputs.make_app(root, min(self.size, V1_LIMIT) if self.v1 else self.size, pool)
+        self.image = root / "image.bin"
+        self.image.write_bytes(inputs.piece(pool, 0, self.size))
+        self.ours = {form: root / f"ours.{form}" for form in ("v1", "v2")}
+
+    def pack(self, form, *options):
+        """The command line of packing: an app while it fits a package, else a block image."""
+        if form == "v2" and not self.v1:
+            source = ["pack-image", "--image-file", self.image, "--component-id", inputs.COMPONENT, "--name", "bench"]
+        else:
+            source = ["pack-application", "--package-directory", self.app, "--application-manifest", self.manifest,
+                      "--target-api-set", "15", "--no-check", "--format", form]
+        return [self.sphere, "image-package", *source, "--key", self.keys.key, "-o", "none", "--output-file",
+                self.ours[form], *options]
+
+    def verify(self, form):
+        return [self.sphere, "image-package", "verify", self.ours[form], "--trust", self.keys.public, "-o", "none"]
+
+    def sphere_verifies(self, form):
+        return subprocess.run(self.verify(form), capture_output=True, env=self.environment).returncode == 0
+
+    def out(self, name):
+        return self.root / name
+
+    def rauc(self, form):
+        """A directory that `rauc bundle` takes."""
+        folder = self.out(f"rauc-{form}")
+        if not folder.is_dir():
+            folder.mkdir()
+            os.link(self.image, folder / "rootfs.img")
+            bundle = "" if form == "plain" else "[bundle]\nformat=verity\n\n"
+            (folder / "manifest.raucm").write_text(
+                f"[update]\ncompatible=bench\nversion=1\n\n{bundle}[image.rootfs]\nfilename=rootfs.img\n",
+                encoding="ascii")
+        return ["rauc", "bundle", f"--cert={self.keys.certificate}", f"--key={self.keys.key}",
+                f"--mksquashfs-args={NO_COMPRESSION}", folder, self.out(f"bundle.{form}")]
+
+    def signed_after(self, make, image):
+        """A shell line: make an image, then sign it with openssl."""
+        sign = shell("openssl", "dgst", "-sha256", "-sign", self.keys.key, "-out", f"{image}.sig", image)
+        return f"{make} && {sign}"
+
+    def peer_signature_good(self, image):
+        return subprocess.run(["openssl", "dgst", "-sha256", "-verify", self.keys.public, "-signature",
+                               f"{image}.sig", image], capture_output=True).returncode == 0
+
+    def pack_rows(self):
+        squash, erofs, tree, copy = (self.out(name) for name in ("squash", "erofs", "tree", "copy"))
+        sign = ["openssl", "dgst", "-sha256", "-sign", self.keys.key, "-out", f"{self.image}.sig", self.image]
+        rows = [measure.Row("openssl dgst -sign", sign, note="hash and signature only, no output file",
+                            needs=find("openssl"), package="openssl",
+                            check=lambda: self.peer_signature_good(self.image)),
+                measure.Row("cp", ["cp", self.image, copy], note="copy only", before=remove(copy))]
+        if self.v1:
+            rows.append(measure.Row(
+                "sphere pack v1", self.pack("v1", "--no-sync"), before=remove(self.ours["v1"]),
+                environment=self.environment,
+                check=lambda: openssl_verifies(self.ours["v1"], self.keys.public) and self.sphere_verifies("v1")))
+        goal = [Goal("cp", at_most=1.15), Goal("mkfs.erofs + openssl", at_least=1)] if self.name == "1GiB" else None
+        rows += [
+            measure.Row("sphere pack v2", self.pack("v2", "--no-sync"), before=remove(self.ours["v2"]),
+                        environment=self.environment, check=lambda: self.sphere_verifies("v2"), goal=goal),
+            measure.Row("sphere pack v2, synced (default)", self.pack("v2"), before=remove(self.ours["v2"]),
+                        environment=self.environment, check=lambda: self.sphere_verifies("v2")),
+            measure.Row("veritysetup format", [find("veritysetup") or "veritysetup", "format", "--salt=-", self.image,
+                                               tree], note="tree only; unsigned",
+                        needs=find("veritysetup"), package="cryptsetup-bin", before=remove(tree)),
+            measure.Row("mksquashfs + openssl", self.signed_after(
+                shell("mksquashfs", self.app, squash, "-noappend", *NO_COMPRESSION.split(), "-no-progress"), squash),
+                note="no compression", needs=find("mksquashfs"), package="squashfs-tools",
+                before=remove(squash), check=lambda: self.peer_signature_good(squash)),
+            measure.Row("mkfs.erofs + openssl", self.signed_after(shell("mkfs.erofs", erofs, self.app), erofs),
+                        note="no compression", needs=find("mkfs.erofs"), package="erofs-utils", before=remove(erofs),
+                        check=lambda: self.peer_signature_good(erofs)),
+        ]
+        for form in ("plain", "verity"):
+            rows.append(measure.Row(f"rauc bundle, {form}", self.rauc(form), note="no compression",
+                                    needs=find("rauc") and find("mksquashfs"), package="rauc squashfs-tools",
+                                    before=remove(self.out(f"bundle.{form}"))))
+        if self.size <= 1 << 20:
+            script = self.out("script")
+            rows.append(measure.Row(
+                "python3 + cryptography, pack_v1.py",
+                [PYTHON, "-B", self.peers / "pack_v1.py", self.app, self.manifest, self.keys.key, script,
+                 inputs.COMPONENT, "15"],
+                needs=has_cryptography(), package="python3-cryptography", before=remove(script), note="no checks",
+                check=lambda: openssl_verifies(script, self.keys.public)))
+        return rows
+
+    def sign_rows(self):
+        """Signing what is packed already: nothing of the body is written."""
+        targets = {form: self.out(f"signed.{form}") for form in ("v1", "v2")}
+        rows = [measure.Row("openssl dgst -sign", ["openssl", "dgst", "-sha256", "-sign", self.keys.key, "-out",
+                                                   f"{self.image}.sig", self.image],
+                            needs=find("openssl"), package="openssl")]
+        for form in ("v1", "v2"):
+            if form == "v1" and not self.v1:
+                continue
+            command = [self.sphere, "image-package", "sign", targets[form], "--key", self.keys.key, "--no-sync", "-o",
+                       "none"]
+            packed = self.ours[form].exists()
+            if packed:
+                shutil.copy(self.ours[form], targets[form])
+            rows.append(measure.Row(f"sphere sign {form}, in place", command, environment=self.environment,
+                                    note="every check, hash, signature", needs=packed, package="(packing failed)"))
+        if find("minisign"):
+            rows.append(measure.Row("minisign -S", ["minisign", "-S", "-W", "-s", self.keys.minisign_key, "-m",
+                                                    self.image, "-x", self.out("minisig")], note="Ed25519, BLAKE2b"))
+        return rows
+
+    def verify_rows(self):
+        tree = self.out("tree")
+        root = tree_root(self.image, tree)
+        rows = [measure.Row("openssl dgst -verify",
+                            ["openssl", "dgst", "-sha256", "-verify", self.keys.public, "-signature",
+                             f"{self.image}.sig", self.image], needs=find("openssl"), package="openssl")]
+        if self.v1:
+            goal = [Goal("openssl dgst -verify", at_most=1.15)] if self.name == "256MiB" else None
+            rows.append(measure.Row("sphere verify v1", self.verify("v1"), environment=self.environment, goal=goal,
+                                    note="every check, CRC, hash, signature"))
+        goal = ([Goal("openssl dgst -verify", at_least=3), Goal("veritysetup verify", at_least=3.5)]
+                if self.name == "1GiB" else [Goal("openssl dgst -verify", at_least=2)] if self.name == "16MiB" else None)
+        rows += [measure.Row("sphere verify v2", self.verify("v2"), environment=self.environment, goal=goal,
+                             note="every block, signature"),
+                 measure.Row("veritysetup verify", [find("veritysetup") or "veritysetup", "verify", self.image, tree,
+                                                    root], note="unsigned", needs=root, package="cryptsetup-bin")]
+        for form in ("plain", "verity"):
+            bundle = self.out(f"bundle.{form}")
+            rows.append(measure.Row(f"rauc info, {form}",
+                                    ["rauc", "info", f"--keyring={self.keys.certificate}", bundle],
+                                    note="" if form == "plain" else "signature of the manifest only",
+                                    needs=bundle.exists(), package="rauc"))
+        return rows
+
+
+def tree_root(image, tree):
+    if not find("veritysetup"):
+        return ""
+    lines = subprocess.run([find("veritysetup"), "format", "--salt=-", image, tree], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    return next(line.split()[-1] for line in lines if line.startswith("Root hash"))
+
+
+def has_cryptography():
+    return subprocess.run([PYTHON, "-c", "import cryptography"], capture_output=True).returncode == 0
+
+
+def small_rows(case):
+    """One package of 16 KiB from start to exit, beside a program that only hashes it."""
+    package, signed = case.ours["v1"], case.out("small.signed")
+    show = [case.sphere, "image-package", "show", package, "-o", "table"]
+    sign = [case.sphere, "image-package", "sign", package, "--key", case.keys.key, "--output-file", signed,
+            "--no-sync", "-o", "none"]
     return [
-        measure.Row("sphere image-package pack-application --no-sync", [*pack, ours, "--no-sync"],
-                    before=remove(ours),
-                    check=lambda: openssl_verifies(ours, public) and sphere_verifies(sphere, ours, public)),
-        measure.Row("the same, synced (default)", [*pack, synced], before=remove(synced),
-                    check=lambda: openssl_verifies(synced, public)),
-        measure.Row("python3 + cryptography, pack_v1.py",
-                    [PYTHON, "-B", peers / "pack_v1.py", app, manifest, key, script, COMPONENT, "15"],
-                    needs=has_cryptography(), package="python3-cryptography", before=remove(script),
-                    check=lambda: openssl_verifies(script, public) and sphere_verifies(sphere, script, public)),
-        measure.Row("mkfs.cramfs", ["mkfs.cramfs", app, cramfs], note="compresses; unsigned",
-                    needs=shutil.which("mkfs.cramfs"), package="util-linux-extra", before=remove(cramfs),
-                    check=lambda: struct.unpack("<I", cramfs.read_bytes()[:4])[0] == 0x28CD3D45),
-        measure.Row("tar", tar, note="copy of the same files; no hash, unsigned", before=remove(copy)),
+        measure.Row("openssl dgst -sign", ["openssl", "dgst", "-sha256", "-sign", case.keys.key, "-out",
+                                           case.out("small.sig"), package], note="hash and signature"),
+        measure.Row("sphere image-package sign", sign, note="every check, hash, signature, new file",
+                    before=remove(signed), check=lambda: openssl_verifies(signed, case.keys.public),
+                    environment=case.environment),
+        measure.Row("sphere image-package verify --trust", case.verify("v1"), note="every check, hash, signature",
+                    environment=case.environment),
+        measure.Row("sphere image-package show", show, note="every check, hash of the file and of each file in it",
+                    environment=case.environment),
+        measure.Row("minisign -S", ["minisign", "-S", "-W", "-s", case.keys.minisign_key, "-m", package, "-x",
+                                    case.out("small.minisig")], note="Ed25519, BLAKE2b",
+                    needs=find("minisign"), package="minisign"),
     ]
 
 
-def small_rows(sphere, root, size):
-    app, manifest = make_app(root, size)
-    key, public = make_key(root)
-    package = root / "small.imagepackage"
-    subprocess.run([sphere, "image-package", "pack-application", "--package-directory", app,
-                    "--application-manifest", manifest, "--key", key, "--target-api-set", "15", "--no-check", "-o",
-                    "none", "--output-file", package], check=True)
-    environment = {**os.environ, "HOME": str(root), "XDG_DATA_HOME": str(root / "data")}
-    return [
-        measure.Row("openssl dgst -sha256", ["openssl", "dgst", "-sha256", package], note="hash only",
-                    needs=shutil.which("openssl"), package="openssl"),
-        measure.Row("sphere image-package verify --trust",
-                    [sphere, "image-package", "verify", package, "--trust", public, "-o", "none"],
-                    note="every check, hash, signature", environment=environment),
-        measure.Row("sphere image-package show", [sphere, "image-package", "show", package, "-o", "table"],
-                    note="every check, hash of file and of each file in it", environment=environment),
-        measure.Row("sphere image-package sign",
-                    [sphere, "image-package", "sign", package, "--key", key, "--output-file", root / "signed",
-                     "--no-sync", "-o", "none"], note="every check, hash, signature, new file",
-                    before=remove(root / "signed"), check=lambda: openssl_verifies(root / "signed", public),
-                    environment=environment),
-    ]
+def print_group(runner, title, rows, rounds):
+    measure.measure(runner, rows, rounds)
+    print(f"\n### {title}\n")
+    print("\n".join(measure.table(rows)))
+    lines = list(measure.goals(rows))
+    if lines:
+        print()
+        print("\n".join(lines))
+    print(end="", flush=True)
+    return not any(row.failed for row in rows)
 
 
-def run(sphere, root, rounds, peers):
-    """Prints both tables; gives whether every row that is present succeeded."""
-    tables = []
-    for title, make, size in (
-            ("Pack and sign an app of 1 MiB", lambda r, s: pack_rows(sphere, r, s, peers), 1 << 20),
-            ("One package of 16 KiB, start to exit", lambda r, s: small_rows(sphere, r, s), 8 << 10)):
-        place = root / str(size)
+def run(sphere, runner, root, rounds, peers, sizes):
+    """Prints the tables; gives whether every row that is present succeeded."""
+    keys = inputs.Keys(root, minisign=bool(find("minisign")))
+    pool = inputs.make_pool(root / "pool", max(SIZES[name] for name in sizes) + (1 << 20))
+    good = True
+    for name in sizes:
+        place = root / name
         place.mkdir()
-        rows = make(place, size)
-        measure.measure(rows, rounds)
-        tables.append(rows)
-        print(f"\n### {title}\n")
-        print("\n".join(measure.table(rows)))
-    return not any(row.failed for rows in tables for row in rows)
+        case = Case(sphere, place, name, keys, pool, peers)
+        count = rounds or ROUNDS[name]
+        good &= print_group(runner, f"{name}: pack, hash and sign", case.pack_rows(), count)
+        good &= print_group(runner, f"{name}: sign what is packed", case.sign_rows(), count)
+        good &= print_group(runner, f"{name}: verify", case.verify_rows(), count)
+        if name == "16KiB":
+            good &= print_group(runner, "One package of 16 KiB, start to exit", small_rows(case), count)
+        shutil.rmtree(place)
+    return good

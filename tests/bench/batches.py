@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Rows for many packages at once: 1,000 of 16 KiB and 1,000 of 100 KiB, in one process and one by one."""
+import json
+import os
+import shutil
+import subprocess
+
+import images
+import inputs
+import measure
+from images import find, shell
+from measure import Goal
+
+COUNT = 1000
+
+
+class Batch:
+    """`COUNT` packages of format v1, and job lists over them."""
+
+    def __init__(self, sphere, root, size, keys, pool, peers):
+        self.sphere, self.root, self.keys, self.peers = sphere, root, keys, peers
+        self.environment = {**os.environ, "HOME": str(root), "XDG_DATA_HOME": str(root / "data")}
+        self.packages, self.signed = root / "packages", root / "signed"
+        self.packages.mkdir()
+        self.signed.mkdir()
+        jobs = []
+        for number in range(COUNT):
+            place = root / "apps" / f"{number:04}"
+            place.mkdir(parents=True)
+            app, manifest = inputs.make_app(place, size, pool, seed=number)
+            jobs.append({"package-directory": app, "application-manifest": manifest, "target-api-set": "15",
+                         "no-check": True, "key": keys.key, "output-file": self.packages / f"{number:04}.imagepackage"})
+        self.pack_jobs = self.job_list("pack.jobs", jobs)
+        self.sign_jobs = self.job_list("sign.jobs", [
+            {"image-package": job["output-file"], "key": keys.key, "output-file": self.signed / job["output-file"].name}
+            for job in jobs])
+        self.verify_jobs = self.job_list("verify.jobs", [
+            {"image-package": job["output-file"], "trust": keys.public} for job in jobs])
+
+    def job_list(self, name, jobs):
+
+        path = self.root / name
+        path.write_text("".join(json.dumps(job, default=str) + "\n" for job in jobs), encoding="utf-8")
+        return path
+
+    def command(self, verb, *options):
+        return [self.sphere, "image-package", verb, "--batch", "-o", "none", *options]
+
+    def emptied(self, folder):
+        def before():
+            shutil.rmtree(folder)
+            folder.mkdir()
+            os.sync()
+        return before
+
+    def all_good(self, folder):
+        """Whether openssl finds a sample of the signatures good and there are as many files as jobs."""
+        files = sorted(folder.glob("*.imagepackage"))
+        return len(files) == COUNT and all(images.openssl_verifies(path, self.keys.public) for path in files[::97])
+
+    def rows(self, goals):
+        sign_one = shell("openssl", "dgst", "-sha256", "-sign", self.keys.key, "-out")
+        loop = f"ls {self.packages} | xargs -P2 -I@ {sign_one} {self.root}/peer/@.sig {self.packages}/@"
+        (self.root / "peer").mkdir()
+        names = " ".join(f"{self.packages}/{number:04}.imagepackage" for number in range(COUNT))
+        return [
+            measure.Row("sphere sign --batch --no-sync", self.command("sign", "--no-sync"), stdin=self.sign_jobs,
+                        before=self.emptied(self.signed), check=lambda: self.all_good(self.signed), work=COUNT,
+                        environment=self.environment, goal=goals),
+            measure.Row("the same, --jobs 1", self.command("sign", "--no-sync", "--jobs", "1"), stdin=self.sign_jobs,
+                        before=self.emptied(self.signed), check=lambda: self.all_good(self.signed), work=COUNT,
+                        environment=self.environment),
+            measure.Row("the same, synced (default)", self.command("sign"), stdin=self.sign_jobs,
+                        before=self.emptied(self.signed), check=lambda: self.all_good(self.signed), work=COUNT,
+                        environment=self.environment),
+            measure.Row("sphere pack-application --batch --no-sync", self.command("pack-application", "--no-sync"),
+                        stdin=self.pack_jobs, before=self.emptied(self.packages),
+                        check=lambda: self.all_good(self.packages), work=COUNT, environment=self.environment),
+            measure.Row("sphere verify --batch", self.command("verify"), stdin=self.verify_jobs, work=COUNT,
+                        environment=self.environment),
+            measure.Row("openssl dgst -sign, xargs -P2", loop, work=COUNT, note="one process each"),
+            measure.Row("minisign -S, many files", f"minisign -S -W -s {self.keys.minisign_key} -m {names}",
+                        needs=find("minisign"), package="minisign", work=COUNT, note="Ed25519, one process"),
+            measure.Row("cp of the same files", ["cp", "-r", self.packages, self.root / "copy"], work=COUNT,
+                        before=lambda: (shutil.rmtree(self.root / "copy", ignore_errors=True), os.sync()),
+                        note="copy only"),
+        ]
+
+
+def run(sphere, runner, root, rounds, peers):
+    keys = inputs.Keys(root, minisign=bool(find("minisign")))
+    pool = inputs.make_pool(root / "pool", 64 << 20)
+    good = True
+    for name, size in (("16 KiB", 8 << 10), ("100 KiB", 88 << 10)):
+        place = root / name.replace(" ", "")
+        place.mkdir()
+        batch = Batch(sphere, place, size, keys, pool, peers)
+        subprocess.run(batch.command("pack-application", "--no-sync"), check=True, env=batch.environment,
+                       stdin=open(batch.pack_jobs, "rb"), stdout=subprocess.DEVNULL)
+        goals = ([Goal("openssl dgst -sign, xargs -P2", at_least=15), Goal("minisign -S, many files", at_least=3)]
+                 if name == "100 KiB" else None)
+        good &= images.print_group(runner, f"{COUNT:,} packages of {name}", batch.rows(goals), rounds or 5)
+        shutil.rmtree(place)
+    return good
