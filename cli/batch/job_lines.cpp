@@ -25,8 +25,8 @@ namespace sphere::cli {
 namespace {
 
 // Options that hold for all jobs and can stand on the command line only.
-constexpr std::array<std::string_view, 5> kWholeBatch = {"batch", "jobs", "no-sync",
-                                                         "output-directory", "trust"};
+constexpr std::array<std::string_view, 4> kWholeBatch = {"batch", "jobs", "no-sync",
+                                                         "output-directory"};
 
 tl::unexpected<Error> refused(std::string_view reason, std::string message, std::string value,
                               const CommandSpec& command) {

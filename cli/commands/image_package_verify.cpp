@@ -95,30 +95,58 @@ std::string verdict_text(const json::Value& row) {
              : fmt::format("{}: not trusted: {}", file, row.string_at("reason").value_or(""));
 }
 
-JobResult to_result(const std::string& file, Result<image::Verdict> verdict,
-                    const TrustStores& stores) {
+JobResult failed_result(const std::string& file, Error error) {
   JobResult result{.file = file};
   result.row.set("file", file);
+  for (const auto* key :
+       {"verdict", "reason", "signedBy", "certificate", "imageId", "componentId"}) {
+    result.row.set(key, {});
+  }
+  result.error = std::move(error);
+  return result;
+}
+
+JobResult to_result(const std::string& file, Result<image::Verdict> verdict,
+                    const TrustStores& stores) {
   if (verdict) {
+    JobResult result{.file = file};
+    result.row.set("file", file);
     const bool is_good =
         verdict->signer.has_value() && (stores.trusts_test_key() || !is_public_test_key(*verdict));
     fill_row(*verdict, is_good, result.row);
     result.verdict_failed = !is_good;
     return result;
   }
-  for (const auto* key :
-       {"verdict", "reason", "signedBy", "certificate", "imageId", "componentId"}) {
-    result.row.set(key, {});
-  }
-  result.error = std::move(verdict).error();
-  return result;
+  return failed_result(file, std::move(verdict).error());
 }
 
-std::vector<JobResult> verify_window(const std::vector<const Arguments*>& jobs, TrustStores& stores,
-                                     const Workers& workers) {
+// The keys that --trust names, or the user's own, read once for each value.
+class TrustChoice {
+ public:
+  explicit TrustChoice(Context& context) : context_{&context} {}
+
+  Result<TrustStores*> get(const Arguments& arguments) {
+    const auto trust = arguments.value("trust");
+    auto found = stores_.find(trust);
+    if (found == stores_.end()) {
+      SPHERE_TRY_ASSIGN(auto keys, trust ? read_trusted_keys(*trust)
+                                         : Result<std::vector<KnownKey>>{own_keys(*context_)});
+      found = stores_.emplace(trust, std::make_unique<TrustStores>(std::move(keys))).first;
+    }
+    return found->second.get();
+  }
+
+ private:
+  Context* context_;
+  std::map<std::optional<std::string>, std::unique_ptr<TrustStores>> stores_;
+};
+
+// The jobs of one window that trust the same keys.
+void verify_jobs(const std::vector<std::size_t>& members, TrustStores& stores,
+                 const Workers& workers, std::vector<JobResult>& results) {
   std::vector<fs::path> paths;
-  for (const auto* job : jobs) {
-    paths.emplace_back(job->value("image-package").value_or(""));
+  for (const auto i : members) {
+    paths.emplace_back(results[i].file);
   }
   auto verdicts = image::verify_packages(
       paths,
@@ -126,19 +154,35 @@ std::vector<JobResult> verify_window(const std::vector<const Arguments*>& jobs, 
         return stores.of(image_type);
       },
       workers.tools);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    results[members[i]] = to_result(paths[i].string(), std::move(verdicts[i]), stores);
+  }
+}
+
+std::vector<JobResult> verify_window(const std::vector<const Arguments*>& jobs, TrustChoice& trust,
+                                     const Workers& workers) {
   std::vector<JobResult> results;
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    results.push_back(to_result(paths[i].string(), std::move(verdicts[i]), stores));
+  std::map<TrustStores*, std::vector<std::size_t>> by_stores;
+  for (const auto* job : jobs) {
+    results.push_back({.file = job->value("image-package").value_or("")});
+    if (auto stores = trust.get(*job)) {
+      by_stores[*stores].push_back(results.size() - 1);
+    } else {
+      results.back() = failed_result(results.back().file, std::move(stores).error());
+    }
+  }
+  for (const auto& [stores, members] : by_stores) {
+    verify_jobs(members, *stores, workers, results);
   }
   return results;
 }
 
-BatchVerb verify_verb(std::shared_ptr<TrustStores> stores, std::shared_ptr<Workers> workers) {
+BatchVerb verify_verb(std::shared_ptr<TrustChoice> trust, std::shared_ptr<Workers> workers) {
   return {.doing = "Verifying packages",
           .run =
-              [stores = std::move(stores),
+              [trust = std::move(trust),
                workers = std::move(workers)](const std::vector<const Arguments*>& jobs) {
-                return verify_window(jobs, *stores, *workers);
+                return verify_window(jobs, *trust, *workers);
               },
           .text_of = verdict_text,
           .summary =
@@ -160,16 +204,16 @@ Result<Output> run_verify_package(Context& context, const Arguments& arguments) 
   } else {
     SPHERE_TRY_ASSIGN(named, named_packages(arguments, command));
   }
-  const auto trust = arguments.value("trust");
-  SPHERE_TRY_ASSIGN(auto keys, trust ? read_trusted_keys(*trust)
-                                     : Result<std::vector<KnownKey>>{own_keys(context)});
-  auto verb = verify_verb(std::make_shared<TrustStores>(std::move(keys)), std::move(workers));
+  const auto trust = std::make_shared<TrustChoice>(context);
+  SPHERE_TRY(trust->get(arguments));
+  auto verb = verify_verb(trust, std::move(workers));
   if (is_batch) {
     return batch_output(context, jobs_of_input(context, command, arguments), std::move(verb));
   }
   std::vector<Arguments> jobs;
   for (const auto& package : named.packages) {
-    jobs.emplace_back().values["image-package"] = {package.path};
+    jobs.push_back({.values = arguments.values, .positionals = {}});
+    jobs.back().values["image-package"] = {package.path};
   }
   if (named.is_list) {
     return batch_output(context, jobs_of_list(std::move(jobs)), std::move(verb));

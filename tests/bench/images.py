@@ -80,7 +80,7 @@ class Case:
     def pack(self, form, *options):
         """The command line of packing: an app while it fits a package, else a block image."""
         if form == "v2" and not self.v1:
-            source = ["pack-image", "--image-file", self.image, "--component-id", inputs.COMPONENT, "--name", "bench"]
+            source = ["pack-image", self.image, "--body-format", "block", "--component-id", inputs.COMPONENT, "--name", "bench"]
         else:
             source = ["pack-application", "--package-directory", self.app, "--application-manifest", self.manifest,
                       "--target-api-set", "15", "--no-check", "--format", form]

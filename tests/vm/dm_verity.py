@@ -58,7 +58,7 @@ def make_packages(sphere, work):
     packages = [work / "app.imagepackage", work / "raw.imagepackage"]
     for command in ([sphere, "image-package", "pack-application", "--package-directory", app, "--output-file",
                      packages[0], "--format", "v2", "--no-check", "--target-api-set", "15"],
-                    [sphere, "image-package", "pack-image", "--image-file", image, "--output-file", packages[1],
+                    [sphere, "image-package", "pack-image", image, "--body-format", "block", "--output-file", packages[1],
                      "--component-id", "3c1f0f5e-6a0b-4b8e-9d53-0a4c7b1f2d60", "--name", "raw"]):
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return packages
