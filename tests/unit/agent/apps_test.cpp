@@ -267,7 +267,7 @@ TEST_CASE("apps of a restarted board run again, temporary ones are gone") {
   CHECK(bench.launcher.orders.size() == 1);
 }
 
-TEST_CASE("a stored package changed by hand is not started") {
+TEST_CASE("T16 a stored package changed by hand is not started") {
   AgentBench bench;
   REQUIRE(bench.install({}).status == 200);
   REQUIRE(bench.send("PATCH", "/app/status/" + id(1), R"({"trigger":"stop"})").status == 200);

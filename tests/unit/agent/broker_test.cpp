@@ -189,7 +189,7 @@ TEST_CASE("version, memory and partner apps") {
   CHECK(bench.ask(SPHERE_VERB_CONNECT, id(5)).status == ECONNREFUSED);
 }
 
-TEST_CASE("every verb refuses every payload length but its own") {
+TEST_CASE("T12 every verb refuses every payload length but its own") {
   BrokerBench bench;
   for (const auto& rule : kVerbRules) {
     for (std::size_t length = 0; length <= 32; ++length) {
@@ -225,7 +225,7 @@ TEST_CASE("a frame is read only when its length is right") {
   CHECK_FALSE(read_frame(std::vector<std::byte>(SPHERE_FRAME_MAX + 1)));
 }
 
-TEST_CASE("the request budget is 400 at once and 200 a second after") {
+TEST_CASE("T13 the request budget is 400 at once and 200 a second after") {
   using namespace std::chrono_literals;
   std::chrono::nanoseconds now = 50s;
   RequestBudget budget{now};

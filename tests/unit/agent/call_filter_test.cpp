@@ -228,7 +228,7 @@ TEST_CASE("limits can be read and not set") {
   CHECK(filter("prlimit64", {0, 7, 0x100000000, 0}) == error(EPERM));
 }
 
-TEST_CASE("ioctl requests follow the device classes of the manifest") {
+TEST_CASE("T21 ioctl requests follow the device classes of the manifest") {
   const Filter none{CallAbi::amd64, {}};
   const Filter all{CallAbi::amd64,
                    {.ioctls = {.gpio = true, .uart = true, .i2c = true, .spi = true}}};

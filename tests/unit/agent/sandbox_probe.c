@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs inside a sandbox and prints what it sees, one "name: value" a line. Its arguments say how it
- * ends: "exit N", "abort", "crash", "memory", "alarm", or "wait" for a signal.
+ * ends: "exit N", "abort", "crash", "memory", "fill", "alarm", or "wait" for a signal.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -112,6 +112,21 @@ static void use_memory(void) {
   }
 }
 
+/* Fills a file to the edge, then tries every way beyond it that an app has. */
+static void fill_file(void) {
+  static char piece[1000];
+  const int file = open("/tmp/fill", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  long total = 0;
+  ssize_t count = 0;
+  while ((count = write(file, piece, sizeof(piece))) > 0) {
+    total += count;
+  }
+  printf("fill: %ld %d\n", total, errno);
+  printf("extend: %d\n", ftruncate(file, 1 << 20) == 0 ? 0 : errno);
+  printf("sparse: %d\n", pwrite(file, "x", 1, 1 << 20) == 1 ? 0 : errno);
+  printf("still here\n");
+}
+
 int main(int argc, char* argv[]) {
   static const char* const kStatus[] = {"CapEff", "CapBnd", "NoNewPrivs", NULL};
   static const char* const kNetwork[] = {"  eth", "  wlan", "  en", NULL};
@@ -139,6 +154,9 @@ int main(int argc, char* argv[]) {
   }
   if (argc > 1 && strcmp(argv[1], "crash") == 0) {
     crash();
+  }
+  if (argc > 1 && strcmp(argv[1], "fill") == 0) {
+    fill_file();
   }
   if (argc > 1 && strcmp(argv[1], "memory") == 0) {
     use_memory();

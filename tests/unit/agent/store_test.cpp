@@ -250,7 +250,7 @@ TEST_CASE("removing one app keeps the others and frees its user number") {
   CHECK(store.find(test::test_guid(3))->user == user);
 }
 
-TEST_CASE("no two apps ever have one user number") {
+TEST_CASE("T10 no two apps ever have one user number") {
   const auto folder = TemporaryDirectory::create().value();
   SystemStoreDisk disk;
   auto store = AppStore::open(folder.path(), disk).value();
