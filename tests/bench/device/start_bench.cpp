@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// start_bench SPHERED NULL_PROGRAM ROUNDS: the time from the wish to start a program to the first
+// instruction of its main(), by fork and exec, by the agent's launcher under policy production, and
+// by other sandboxes that are on PATH; one of each a round. Prints "name TAB microseconds" a line,
+// and "missing TAB name TAB package" for what is not there.
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "device-agent/agent/sandbox/cgroup.h"
+#include "device-agent/agent/sandbox/features.h"
+#include "device-agent/agent/sandbox/launcher.h"
+#include "device-agent/agent/sandbox/planner.h"
+#include "device-agent/agent/sandbox/policy.h"
+#include "device-agent/agent/sandbox/private_mounts.h"
+#include "sphere/core/descriptor.h"
+#include "sphere/core/file.h"
+#include "sphere/core/process.h"
+#include "sphere/core/result.h"
+#include "tests/support/test_package.h"
+
+namespace {
+
+using namespace sphere;         // NOLINT(google-build-using-namespace): bench
+using namespace sphere::agent;  // NOLINT(google-build-using-namespace): bench
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void give_up(const std::string& what) {
+  fmt::print(stderr, "start_bench: {}\n", what);
+  std::exit(EXIT_FAILURE);  // NOLINT(concurrency-mt-unsafe): one thread
+}
+
+struct Pipe {
+  Descriptor ours, theirs;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends = {};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    give_up("no pipe");
+  }
+  return {.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
+}
+
+std::int64_t until_first_byte(Pipe& pipe, Clock::time_point start) {
+  pipe.theirs.reset();
+  char byte = 0;
+  if (::read(pipe.ours.get(), &byte, 1) != 1) {
+    give_up("the program said nothing");
+  }
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
+}
+
+std::int64_t run_command(const Command& wish) {
+  auto pipe = make_pipe();
+  auto command = wish;
+  command.standard_output = pipe.theirs.get();
+  const auto start = Clock::now();
+  auto child = ChildProcess::start(command);
+  if (!child) {
+    give_up(child.error().message());
+  }
+  const auto time = until_first_byte(pipe, start);
+  if (!child->wait()) {
+    give_up("cannot wait");
+  }
+  return time;
+}
+
+std::optional<std::string> on_path(const std::string& name) {
+  for (const auto* folder : {"/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"}) {
+    const auto program = std::filesystem::path{folder} / name;
+    if (::access(program.c_str(), X_OK) == 0) {
+      return program.string();
+    }
+  }
+  return std::nullopt;
+}
+
+// The agent's own way, with what it prepares once: features, groups, filters.
+class OwnLauncher {
+ public:
+  OwnLauncher(const std::filesystem::path& program, std::vector<std::byte> content)
+      : content_{std::move(content)}, launcher_{program, groups_.tree()} {
+    kernel_ = probe_kernel(folder_.path());
+    kernel_.memory = groups_.tree().memory();
+    kernel_.processes = groups_.tree().processes();
+    const auto component = test::test_guid(1);
+    package_ = signer_.package({.manifest = test::manifest_text(component),
+                                .files = {{"bin/app", {.content = content_, .executable = true}}},
+                                .component = component,
+                                .image = test::test_guid(2)});
+    auto plan = complete_plan(Plan{.component_id = component.text(),
+                                   .uid = kFirstAppUid,
+                                   .rootless = ::geteuid() != 0,
+                                   .agent = ::getpid(),
+                                   .staging = folder_.path(),
+                                   .libraries = {},
+                                   .entry_point = "/bin/app",
+                                   .arguments = {}},
+                              {}, kernel_, {});
+    if (!plan) {
+      give_up(plan.error().message());
+    }
+    plan_ = *std::move(plan);
+  }
+
+  std::int64_t run() {
+    auto pipe = make_pipe();
+    std::array<int, 2> sockets = {};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0) {
+      give_up("no socket pair");
+    }
+    const Descriptor ours{sockets[0]};
+    const Descriptor theirs{sockets[1]};
+    const auto start = Clock::now();
+    const auto launched = launcher_.launch(
+        {.plan = plan_,
+         .package = package_,
+         .output = pipe.theirs.get(),
+         .broker = theirs.get(),
+         .program = content_,
+         .limits = {.memory_bytes = group_bytes({}, false), .processes = kProcessLimit}});
+    if (!launched.process) {
+      give_up(launched.refused ? launched.refused->message() : "refused");
+    }
+    return until_first_byte(pipe, start);
+  }
+  [[nodiscard]] std::string name() const {
+    return fmt::format("sphere ({})", to_text(plan_.policy));
+  }
+
+ private:
+  std::vector<std::byte> content_;
+  TemporaryDirectory folder_ = TemporaryDirectory::create().value();
+  test::TestSigner signer_;
+  AgentGroups groups_ = AgentGroups::find();
+  KernelFeatures kernel_;
+  SandboxLauncher launcher_;
+  std::vector<std::byte> package_;
+  Plan plan_;
+};
+
+struct Row {
+  std::string name;
+  std::function<std::int64_t()> run;
+};
+
+std::vector<Row> make_rows(OwnLauncher& own, const std::string& program) {
+  std::vector<Row> rows = {
+      {.name = "fork and exec", .run = [=] { return run_command({.program = program}); }},
+      {.name = own.name(), .run = [&own] { return own.run(); }}};
+  const auto folder = std::filesystem::path{program}.parent_path().string();
+  const auto name = std::filesystem::path{program}.filename().string();
+  if (const auto bwrap = on_path("bwrap")) {
+    rows.push_back({.name = "bubblewrap, unshare-all, cap-drop", .run = [=] {
+                      return run_command(
+                          {.program = *bwrap,
+                           .arguments = {"--unshare-all", "--cap-drop", "ALL", "--ro-bind", folder,
+                                         "/app", "--proc", "/proc", "--dev", "/dev", "--tmpfs",
+                                         "/tmp", "/app/" + name}});
+                    }});
+  } else {
+    fmt::print("missing\tbubblewrap\tbubblewrap\n");
+  }
+  if (const auto jail = on_path("minijail0")) {
+    rows.push_back({.name = "minijail, all namespaces", .run = [=] {
+                      return run_command({.program = *jail,
+                                          .arguments = {"-p", "-I", "-v", "-e", "-l", "-N", "-n",
+                                                        "-C", folder, "/" + name}});
+                    }});
+  } else {
+    fmt::print("missing\tminijail\tnot in Debian 12: build it from source\n");
+  }
+  return rows;
+}
+
+}  // namespace
+
+int main(int argc, char* argv[]) {
+  const std::span<char* const> arguments{argv, static_cast<std::size_t>(argc)};
+  if (argc != 4) {
+    give_up("usage: start_bench SPHERED NULL_PROGRAM ROUNDS");
+  }
+  const std::string program = std::filesystem::absolute(arguments[2]).string();
+  const auto content = read_file(program, std::size_t{16} << 20U);
+  if (const auto entered = enter_private_mounts(); !entered || !content) {
+    give_up(entered ? content.error().message() : entered.error().message());
+  }
+  OwnLauncher own{std::filesystem::absolute(arguments[1]), *content};
+  const auto rows = make_rows(own, program);
+  const int rounds = std::atoi(arguments[3]);  // NOLINT(cert-err34-c): from the bench's own script
+  for (int round = 0; round < rounds; ++round) {
+    for (const auto& row : rows) {
+      fmt::print("{}\t{}\n", row.name, row.run());
+    }
+  }
+  return EXIT_SUCCESS;
+}
