@@ -77,6 +77,7 @@ class SignWindow {
     for (const auto* arguments : jobs) {
       results_.push_back({.file = arguments->value("image-package").value_or("")});
       if (auto added = add(*arguments); !added) {
+        results_.back().row.set("file", written_file(*arguments)).set("signedBy", {});
         results_.back().error = std::move(added).error();
       }
     }
