@@ -2,6 +2,7 @@
 #include "cli/program.h"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "cli/arguments/command_line.h"
 #include "cli/arguments/global_options.h"
+#include "cli/azsphere/alias.h"
 #include "cli/commands/command.h"
 #include "cli/confirm.h"
 #include "cli/context.h"
@@ -36,15 +38,22 @@
 namespace sphere::cli {
 namespace {
 
+enum class Program : std::uint8_t { sphere, azsphere };
+
 // The form of a result when nobody chose one.
-Format default_format() { return is_terminal(STDOUT_FILENO) ? Format::table : Format::json; }
+Format default_format(Program program) {
+  return program == Program::azsphere || is_terminal(STDOUT_FILENO) ? Format::table : Format::json;
+}
 
 // The form of the errors of a line that names no command or cannot be read.
-Format early_format(const std::vector<std::string>& arguments) {
+Format early_format(const std::vector<std::string>& arguments, Program program) {
   if (const auto format = parse_format(output_format_of(arguments))) {
     return *format;
   }
-  return parse_format(variable("SPHERE_OUTPUT").value_or("")).value_or(default_format());
+  if (program == Program::azsphere) {
+    return Format::table;
+  }
+  return parse_format(variable("SPHERE_OUTPUT").value_or("")).value_or(default_format(program));
 }
 
 // How this run speaks.
@@ -53,6 +62,7 @@ struct Voice {
   Format format;
   bool color = false;
   bool format_is_chosen = true;  // By an option, a variable or a file.
+  bool old_tables = false;
 };
 
 int report_output_failure(TerminalReporter& reporter, const Error& error) {
@@ -130,9 +140,10 @@ ColorChoice color_choice(const GlobalOptions& global, const Settings& settings) 
   return settings.color.value == "always" ? ColorChoice::always : ColorChoice::automatic;
 }
 
-Format chosen_format(const GlobalOptions& global, const Settings& settings) {
-  const auto format = parse_format(global.output.value_or(settings.output.value));
-  return format.value_or(default_format());
+Format chosen_format(const GlobalOptions& global, const Settings& settings, Program program) {
+  const std::string usual = program == Program::azsphere ? "" : settings.output.value;
+  const auto format = parse_format(global.output.value_or(usual));
+  return format.value_or(default_format(program));
 }
 
 ReporterOptions reporter_options(const GlobalOptions& global, const Settings& settings,
@@ -176,7 +187,8 @@ Result<void> render_result(const Output& output, const Voice& voice) {
   const RenderOptions options{
       .format = as_text ? Format::table : voice.format,
       .width = is_terminal(STDOUT_FILENO) ? terminal_width(STDOUT_FILENO) : 0,
-      .color = voice.color};
+      .color = voice.color,
+      .old_tables = voice.old_tables};
   if (output.stream) {
     return render_stream(output, options, *voice.reporter);
   }
@@ -199,30 +211,34 @@ Result<bool> run_command(const CommandSpec& command, const ParsedLine& line, Con
   return !output.verdict_failed && !(output.stream_end && output.stream_end->verdict_failed);
 }
 
-int run_parsed(const CommandSpec& command, const ParsedLine& line, const Settings& settings) {
+int run_parsed(const CommandSpec& command, const ParsedLine& line, const Settings& settings,
+               Program program) {
   const SystemClock clock;
   const auto choice = color_choice(line.global, settings);
   TerminalReporter reporter{
       reporter_options(line.global, settings, use_color(STDERR_FILENO, choice)), clock};
   const Voice voice{.reporter = &reporter,
-                    .format = chosen_format(line.global, settings),
+                    .format = chosen_format(line.global, settings, program),
                     .color = use_color(STDOUT_FILENO, choice),
-                    .format_is_chosen = line.global.output || !settings.output.value.empty()};
-  for (const auto& warnings : {line.warnings, settings.warnings}) {
-    for (const std::string& warning : warnings) {
-      reporter.warn(warning);
-    }
+                    .format_is_chosen = line.global.output || !settings.output.value.empty(),
+                    .old_tables = program == Program::azsphere};
+  for (const std::string& warning : line.warnings) {
+    // Old names are what azsphere is for.
+    program == Program::azsphere ? reporter.verbose(warning) : reporter.warn(warning);
+  }
+  for (const std::string& warning : settings.warnings) {
+    reporter.warn(warning);
   }
   const auto directories = user_directories();
   crypto::KeyStore keys{directories.data / "keys", clock};
-  const auto program = own_program();
+  const auto own = own_program();
   Context context{.clock = clock,
                   .reporter = reporter,
                   .keys = keys,
                   .has_home = !directories.data.empty(),
                   .directories = directories,
-                  .sdk_directory = find_sdk(settings, program),
-                  .own_program = program,
+                  .sdk_directory = find_sdk(settings, own),
+                  .own_program = own,
                   .device = line.global.device.value_or(settings.device.value),
                   .link = settings.link,
                   .allow_inbound = settings.allow_inbound,
@@ -259,13 +275,13 @@ int run_complete(const std::vector<std::string>& arguments, TerminalReporter& re
   return print(reporter, complete(words, user_directories().state / "boards"));
 }
 
-int run_line(const std::vector<std::string>& arguments) {
+int run_line(const std::vector<std::string>& arguments, Program program) {
   const SystemClock clock;
   TerminalReporter reporter{{.color = use_color(STDERR_FILENO, ColorChoice::automatic)}, clock};
   if (!arguments.empty() && arguments.front() == "__complete") {
     return run_complete(arguments, reporter);
   }
-  const Voice early{.reporter = &reporter, .format = early_format(arguments)};
+  const Voice early{.reporter = &reporter, .format = early_format(arguments, program)};
   const auto resolved = resolve(arguments);
   if (!resolved) {
     return report(early, resolved.error(), "L", {});
@@ -286,17 +302,32 @@ int run_line(const std::vector<std::string>& arguments) {
   if (!settings) {
     return report(early, settings.error(), needs, {});
   }
-  return run_parsed(command, *line, *settings);
+  return run_parsed(command, *line, *settings, program);
+}
+
+// What the program ends with: its status, or the signal that arrived.
+int end_with(int status) {
+  if (const int signal = arrived_signal(); signal != 0) {
+    die_by(signal);
+  }
+  return status;
 }
 
 }  // namespace
 
 int run_program(const std::vector<std::string>& arguments) {
-  const int status = run_line(arguments);
-  if (const int signal = arrived_signal(); signal != 0) {
-    die_by(signal);
+  return end_with(run_line(arguments, Program::sphere));
+}
+
+int run_azsphere(const std::vector<std::string>& arguments) {
+  const auto line = to_sphere(arguments);
+  if (line) {
+    return end_with(run_line(*line, Program::azsphere));
   }
-  return status;
+  const SystemClock clock;
+  TerminalReporter reporter{{.color = use_color(STDERR_FILENO, ColorChoice::automatic)}, clock};
+  const Voice voice{.reporter = &reporter, .format = early_format(arguments, Program::azsphere)};
+  return report(voice, line.error(), "S", {});
 }
 
 }  // namespace sphere::cli

@@ -388,7 +388,7 @@ Result<Output> enable_development(Context& context, const Arguments& arguments) 
   Steps steps;
   SPHERE_TRY(noted(context, *session, take_capability(context, *session, arguments, steps)));
   steps.skipped("group", kNoService);
-  steps.skipped("debugger", "the device starts its own debugger");
+  steps.skipped("debugger", "the device has no debugger image");
   if (arguments.has("enable-rt-core-debugging")) {
     steps.skipped("rt-core-debugging", "the device has no real-time debug server");
   }

@@ -98,7 +98,8 @@ std::string cell_text(const json::Value* value) {
 std::string render(const Output& output, const RenderOptions& options) {
   switch (options.format) {
     case Format::table:
-      return with_line_feed(output.text.empty() ? to_table(output, options.width) : output.text);
+      return with_line_feed(
+          output.text.empty() ? to_table(output, options.width, options.old_tables) : output.text);
     case Format::json:
       return with_line_feed(json::to_pretty(output.data));
     case Format::jsonc:

@@ -19,8 +19,9 @@ enum class Format : std::uint8_t { table, json, jsonc, yaml, tsv, none };
 
 struct RenderOptions {
   Format format = Format::json;
-  std::size_t width = 0;  // Columns of the terminal; 0: nothing is cut.
-  bool color = false;     // For jsonc.
+  std::size_t width = 0;    // Columns of the terminal; 0: nothing is cut.
+  bool color = false;       // For jsonc.
+  bool old_tables = false;  // Lists stand between lines of dashes, under a line of '='.
 };
 
 // A whole result as text with a line feed at its end; "" when there is nothing to print.
@@ -59,7 +60,7 @@ class StreamText {
 
 // The forms by themselves.
 [[nodiscard]] std::string to_yaml(const json::Value& value);
-[[nodiscard]] std::string to_table(const Output& output, std::size_t width);
+[[nodiscard]] std::string to_table(const Output& output, std::size_t width, bool old_style = false);
 [[nodiscard]] std::string to_tsv(const Output& output);
 [[nodiscard]] std::string to_colored_json(const json::Value& value);
 

@@ -75,6 +75,20 @@ std::string lay_out(const Row& row, const std::vector<std::size_t>& widths) {
   return line + "\n";
 }
 
+// Lines of dashes around the table, a line of '=' below its headings.
+std::string old_table(const std::vector<Row>& rows, const std::vector<std::size_t>& widths) {
+  std::size_t total = kGap * (widths.size() - 1);
+  for (const std::size_t width : widths) {
+    total += width;
+  }
+  const std::string dashes = std::string(total, '-') + "\n";
+  std::string result = dashes + lay_out(rows.front(), widths) + std::string(total, '=') + "\n";
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    result += lay_out(rows[i], widths);
+  }
+  return result + dashes;
+}
+
 std::string object_lines(const json::Value& data, const std::vector<ShownColumn>& columns) {
   std::string result;
   for (const ShownColumn& column : columns) {
@@ -87,7 +101,7 @@ std::string object_lines(const json::Value& data, const std::vector<ShownColumn>
 
 }  // namespace
 
-std::string to_table(const Output& output, std::size_t width) {
+std::string to_table(const Output& output, std::size_t width, bool old_style) {
   const auto columns = shown_columns(output);
   if (output.data.kind() != json::Kind::array) {
     return columns.empty() ? escape_control(cell_text(&output.data))
@@ -113,6 +127,9 @@ std::string to_table(const Output& output, std::size_t width) {
   auto widths = widths_of(rows);
   if (width > 0) {
     fit(widths, width);
+  }
+  if (old_style) {
+    return old_table(rows, widths);
   }
   Row dashes;
   for (const std::size_t column : widths) {
