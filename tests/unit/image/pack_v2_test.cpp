@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +19,7 @@
 
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
+#include "sphere/core/process.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/image/asxipfs.h"
@@ -26,6 +28,7 @@
 #include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package_v2.h"
+#include "tests/support/skip.h"
 #include "tests/unit/image/golden_v2.h"
 
 using sphere::Errc;
@@ -414,4 +417,28 @@ TEST_CASE("what compression does not make smaller is stored as it is", "[image]"
   CHECK(layout_of(*package).expanded);
   CHECK_FALSE(image::read_metadata(*package)->v2.chunks);
   CHECK(std::ranges::equal(std::span{*package}.first(bytes.size()), bytes));
+}
+
+TEST_CASE("veritysetup accepts a package v2 as its own hash device", "[image]") {
+  const auto* tool = "/usr/sbin/veritysetup";
+  SKIP_UNLESS(fs::exists(tool), "no veritysetup: install the Debian package cryptsetup-bin");
+  const auto directory = TemporaryDirectory::create();
+  REQUIRE(directory);
+  const auto path = directory->path() / "package";
+  const auto accepts = [&](const Bytes& bytes) {
+    REQUIRE(sphere::write_file(path, bytes));
+    const auto layout = layout_of(bytes);
+    const auto result = sphere::run_captured(
+        {.program = tool,
+         .arguments = {"verify", path.string(), path.string(), sphere::to_hex(layout.tree.root),
+                       "--hash-offset=" + std::to_string(layout.body_area)}},
+        std::chrono::seconds{30});
+    REQUIRE(result);
+    return result->status.success();
+  };
+  auto bytes = sphere::test::golden_package_v2();
+
+  CHECK(accepts(bytes));
+  bytes[20'000] ^= std::byte{1};
+  CHECK_FALSE(accepts(bytes));
 }
