@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -88,24 +87,30 @@ Result<void> ChunkedBody::read_chunk(std::size_t index, Scratch& scratch,
   return scratch.decoder.decode(stored, body);
 }
 
+// The bytes of chunk `index` from `skipped` on.
+Result<void> ChunkedBody::read_part(std::size_t index, std::size_t skipped, Scratch& scratch,
+                                    std::span<std::byte> part) const {
+  const auto size = size_of(index);
+  if (part.size() == size) {
+    return read_chunk(index, scratch, part);
+  }
+  scratch.body.resize(size);
+  SPHERE_TRY(read_chunk(index, scratch, scratch.body));
+  std::ranges::copy(std::span{scratch.body}.subspan(skipped, part.size()), part.begin());
+  return {};
+}
+
 Result<std::span<const std::byte>> ChunkedBody::read(std::uint64_t offset,
                                                      std::span<std::byte> buffer) const {
   SPHERE_TRY(check_range(offset, buffer.size(), body_size_));
   auto scratch = take_scratch();
   for (std::size_t done = 0; done < buffer.size();) {
-    const auto at = offset + done;
-    const auto index = static_cast<std::size_t>(at / table_.chunk_size);
-    const auto skipped = static_cast<std::size_t>(at % table_.chunk_size);
-    const auto size = size_of(index);
-    const auto wanted = buffer.subspan(done, std::min(buffer.size() - done, size - skipped));
-    if (wanted.size() == size) {
-      SPHERE_TRY(read_chunk(index, *scratch, wanted));
-    } else {
-      scratch->body.resize(size);
-      SPHERE_TRY(read_chunk(index, *scratch, scratch->body));
-      std::ranges::copy(std::span{scratch->body}.subspan(skipped, wanted.size()), wanted.begin());
-    }
-    done += wanted.size();
+    const auto index = static_cast<std::size_t>((offset + done) / table_.chunk_size);
+    const auto skipped = static_cast<std::size_t>((offset + done) % table_.chunk_size);
+    const auto part =
+        buffer.subspan(done, std::min(buffer.size() - done, size_of(index) - skipped));
+    SPHERE_TRY(read_part(index, skipped, *scratch, part));
+    done += part.size();
   }
   give_back(std::move(scratch));
   return buffer;

@@ -58,6 +58,9 @@ class ChunkedBody final : public BlockSource {
   [[nodiscard]] Result<void> read_chunk(std::size_t index, Scratch& scratch,
                                         std::span<std::byte> body) const;
 
+  [[nodiscard]] Result<void> read_part(std::size_t index, std::size_t skipped, Scratch& scratch,
+                                       std::span<std::byte> part) const;
+
   std::shared_ptr<const BlockSource> file_;
   ChunkTable table_;
   std::vector<std::uint64_t> places_;  // In the file.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,22 +32,25 @@ BodyWriter::BodyWriter(const BodyRequest& request, const Guid& component, const 
     : request_{request},
       tools_{tools},
       file_{.descriptor = output.descriptor, .name = output.name},
-      salt_{merkle_salt(component)} {
+      salt_{merkle_salt(component)},
+      expanded_{file_} {
   body_.content.format = request.format;
   body_.content.content_size = request.content_size;
   body_.content.body_size = padded_body(request.content_size);
   const auto chunks = (body_.content.body_size + kChunkSize - 1) / kChunkSize;
   if (request.compress && chunks <= kMaxChunks) {
-    compressed_.emplace(file_, CompressedSinkOptions{.body_size = body_.content.body_size,
-                                                     .workers = tools.pool->size(),
-                                                     .first_group_last = request.first_group_last});
-  } else {
-    expanded_.emplace(file_);
+    compressed_ = std::make_unique<CompressedSink>(
+        file_, CompressedSinkOptions{.body_size = body_.content.body_size,
+                                     .workers = tools.pool->size(),
+                                     .first_group_last = request.first_group_last});
   }
 }
 
 BodySink& BodyWriter::sink() {
-  return compressed_ ? static_cast<BodySink&>(*compressed_) : *expanded_;
+  if (compressed_ != nullptr) {
+    return *compressed_;
+  }
+  return expanded_;
 }
 
 Result<Body> BodyWriter::write(LeafSource& leaves) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,8 +56,8 @@ class BodyWriter {
   OutputFile file_;
   MerkleSalt salt_;
   Body body_ = {};
-  std::optional<ExpandedSink> expanded_;
-  std::optional<CompressedSink> compressed_;
+  std::unique_ptr<CompressedSink> compressed_;  // Null: stored as it is.
+  ExpandedSink expanded_;
 };
 
 [[nodiscard]] constexpr std::uint64_t padded_body(std::uint64_t size) {

@@ -40,7 +40,7 @@ Result<void> move_down(const OutputFile& file, std::uint64_t from, std::uint64_t
 }  // namespace
 
 CompressedSink::CompressedSink(OutputFile file, const CompressedSinkOptions& options)
-    : file_{std::move(file)}, options_{options}, deferred_{0}, encoders_(options.workers) {
+    : file_{std::move(file)}, options_{options}, encoders_(options.workers) {
   table_.chunks.resize(static_cast<std::size_t>((options.body_size + kChunkSize - 1) / kChunkSize));
   if (options.first_group_last) {
     deferred_ = std::min(kGroupRuns, table_.chunks.size());
@@ -86,6 +86,9 @@ std::uint64_t CompressedSink::stored_bytes() const {
 
 // Writes the chunks that came last and closes the gap behind them.
 Result<void> CompressedSink::store_front() {
+  if (deferred_ == 0) {
+    return {};
+  }
   std::uint64_t at = 0;
   for (std::size_t i = 0; i < deferred_; ++i) {
     const auto& chunk = std::span{front_}[i];
@@ -97,9 +100,7 @@ Result<void> CompressedSink::store_front() {
 }
 
 Result<std::optional<ChunkTable>> CompressedSink::finish() {
-  if (deferred_ != 0) {
-    SPHERE_TRY(store_front());
-  }
+  SPHERE_TRY(store_front());
   const auto size = stored_bytes();
   const auto padded = (size + kMerkleBlockSize - 1) / kMerkleBlockSize * kMerkleBlockSize;
   if (padded >= options_.body_size) {
@@ -111,6 +112,44 @@ Result<std::optional<ChunkTable>> CompressedSink::finish() {
   return std::optional{std::move(table_)};
 }
 
+namespace {
+
+// Expands one chunk at a time.
+class Expander {
+ public:
+  Expander(const OutputFile& file, const ChunkTable& table, std::uint64_t body_size)
+      : file_{&file},
+        table_{&table},
+        body_size_{body_size},
+        stored_(table.chunk_size),
+        chunk_(table.chunk_size) {}
+
+  // Chunk `index`, which is stored at `place`.
+  Result<void> expand(std::size_t index, std::uint64_t place) {
+    const auto& entry = table_->chunks[index];
+    const auto offset = std::uint64_t{index} * table_->chunk_size;
+    const auto frame = std::span{stored_}.first(entry.stored_length);
+    SPHERE_TRY(read_at(*file_, place, frame));
+    if (!entry.compressed) {
+      return write_at(*file_, offset, frame);
+    }
+    const auto body = std::span{chunk_}.first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(table_->chunk_size, body_size_ - offset)));
+    SPHERE_TRY(decoder_.decode(frame, body));
+    return write_at(*file_, offset, body);
+  }
+
+ private:
+  const OutputFile* file_;
+  const ChunkTable* table_;
+  std::uint64_t body_size_;
+  ZstdDecoder decoder_;
+  std::vector<std::byte> stored_;
+  std::vector<std::byte> chunk_;
+};
+
+}  // namespace
+
 // From the last chunk to the first: a chunk's body begins at or behind the chunk, so that nothing
 // is overwritten that is still needed.
 Result<void> expand_in_place(const OutputFile& file, const ChunkTable& table,
@@ -119,23 +158,10 @@ Result<void> expand_in_place(const OutputFile& file, const ChunkTable& table,
   for (const auto& entry : table.chunks) {
     place += entry.stored_length;
   }
-  ZstdDecoder decoder;
-  std::vector<std::byte> stored(table.chunk_size);
-  std::vector<std::byte> chunk(table.chunk_size);
+  Expander expander{file, table, body_size};
   for (std::size_t i = table.chunks.size(); i-- > 0;) {
-    const auto& entry = table.chunks[i];
-    const auto offset = std::uint64_t{i} * table.chunk_size;
-    place -= entry.stored_length;
-    const auto frame = std::span{stored}.first(entry.stored_length);
-    SPHERE_TRY(read_at(file, place, frame));
-    const auto body = std::span{chunk}.first(
-        static_cast<std::size_t>(std::min<std::uint64_t>(table.chunk_size, body_size - offset)));
-    if (entry.compressed) {
-      SPHERE_TRY(decoder.decode(frame, body));
-      SPHERE_TRY(write_at(file, offset, body));
-    } else {
-      SPHERE_TRY(write_at(file, offset, frame));
-    }
+    place -= table.chunks[i].stored_length;
+    SPHERE_TRY(expander.expand(i, place));
   }
   return {};
 }

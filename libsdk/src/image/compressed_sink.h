@@ -46,8 +46,8 @@ class CompressedSink final : public BodySink {
 
   OutputFile file_;
   CompressedSinkOptions options_;
-  std::size_t deferred_;  // Chunks at the front that come last.
-  ChunkTable table_;      // Each entry is written by the thread that stores its chunk.
+  std::size_t deferred_ = 0;  // Chunks at the front that come last.
+  ChunkTable table_;          // Each entry is written by the thread that stores its chunk.
   std::vector<std::unique_ptr<ZstdEncoder>> encoders_;  // One a worker.
   std::array<std::vector<std::byte>, 2> front_;         // The deferred chunks.
   Turnstile gate_;          // Guards the next member: whoever has its turn may use it.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // From one format or form of a package to another.
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -19,13 +18,14 @@
 #include "libsdk/src/image/sections_v2.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/pack_v2.h"
 #include "sphere/image/package.h"
-#include "sphere/image/package_v2.h"
 #include "sphere/image/sections_v2.h"
 #include "sphere/image/sign_v2.h"
 #include "sphere/image/verify_v2.h"
@@ -92,6 +92,33 @@ std::vector<OwnedSection> stored_sections(const Metadata& metadata, const Body& 
   return sections;
 }
 
+Result<void> check_for_v1(const ContentHeader& content) {
+  if (content.format != BodyFormat::asxipfs || content.body_size > kMaxBodyBytes) {
+    return unsupported("only a file system of an app of up to 256 MiB can be a package v1",
+                       std::string{to_text(content.format)});
+  }
+  return {};
+}
+
+// A file that is written front to back and hashed on the way.
+class HashedFile {
+ public:
+  explicit HashedFile(OutputFile file) : file_{std::move(file)} {}
+  Result<void> write(Bytes bytes) {
+    hash_.update(bytes);
+    SPHERE_TRY(write_at(file_, size_, bytes));
+    size_ += bytes.size();
+    return {};
+  }
+  [[nodiscard]] crypto::Sha256Digest digest() const { return hash_.digest_so_far(); }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+ private:
+  OutputFile file_;
+  crypto::Sha256 hash_;
+  std::uint64_t size_ = 0;
+};
+
 }  // namespace
 
 Result<PackedV2> convert_to_v2(const Package& package, const ImageInfo& extra,
@@ -107,6 +134,11 @@ Result<PackedV2> convert_to_v2(const Package& package, const ImageInfo& extra,
   info.name = metadata.debug.name;
   info.temporary = metadata.temporary;
   info.depends = metadata.depends;
+  for (const auto& entry : info.depends.value_or(std::vector<AbiDependency>{})) {
+    if (entry.identity_type == kApplicationRuntime) {
+      info.provenance.push_back({.key = "apiset", .value = std::to_string(entry.version)});
+    }
+  }
   SPHERE_TRY_ASSIGN(auto inputs, inputs_of(package.files));
   BodyWriter writer{{.format = BodyFormat::asxipfs,
                      .content_size = package.tail_offset(),
@@ -130,27 +162,17 @@ Result<std::uint64_t> convert_to_v1(const Package& package, const crypto::Signer
   SPHERE_TRY_ASSIGN(const auto body, open_body(package));
   const auto& metadata = package.metadata;
   const auto content = metadata.v2.content.value_or(ContentHeader{});
-  if (content.format != BodyFormat::asxipfs || content.body_size > kMaxBodyBytes) {
-    return unsupported("only a file system of an app of up to 256 MiB can be a package v1",
-                       std::string{to_text(content.format)});
-  }
-  const auto file = file_of(output);
-  crypto::Sha256 hash;
-  std::uint64_t at = 0;
-  const auto write = [&](Bytes bytes) -> Result<void> {
-    hash.update(bytes);
-    SPHERE_TRY(write_at(file, at, bytes));
-    at += bytes.size();
-    return {};
-  };
-  SPHERE_TRY(stream_bytes(*body, 0, content.body_size, write));
-  SPHERE_TRY(write(write_metadata(
+  SPHERE_TRY(check_for_v1(content));
+  HashedFile file{file_of(output)};
+  SPHERE_TRY(stream_bytes(*body, 0, content.body_size,
+                          [&file](Bytes bytes) { return file.write(bytes); }));
+  SPHERE_TRY(file.write(write_metadata(
       metadata.identity, {.thumbprint = signer.thumbprint(), .signing_type = kSigningTypeEcdsaP256},
       metadata.debug, metadata.temporary, metadata.depends)));
-  const std::array<crypto::Sha256Digest, 1> digests = {hash.finish()};
+  const std::array<crypto::Sha256Digest, 1> digests = {file.digest()};
   SPHERE_TRY_ASSIGN(const auto signatures, signer.sign(digests));
-  SPHERE_TRY(write_at(file, at, signatures.at(0)));
-  return at + kSignatureSize;
+  SPHERE_TRY(file.write(signatures.at(0)));
+  return file.size();
 }
 
 Result<std::uint64_t> write_expanded_form(const Package& package, const PackOutput& output) {

@@ -18,6 +18,7 @@
 #include "sphere/core/result.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/image/asxipfs.h"
 #include "sphere/image/merkle.h"
 
 namespace sphere::image {

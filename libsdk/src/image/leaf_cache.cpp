@@ -16,8 +16,9 @@
 
 #include <fmt/format.h>
 
-#include "libsdk/src/image/asxipfs_layout.h"
+#include "libsdk/src/image/directory_leaves.h"
 #include "libsdk/src/image/failure.h"
+#include "libsdk/src/image/file_stamp.h"
 #include "libsdk/src/image/section_reader.h"
 #include "sphere/core/file.h"
 #include "sphere/core/reader.h"
@@ -172,8 +173,8 @@ LeafCache load_leaf_cache(const std::filesystem::path& path, const MerkleSalt& s
 
 std::int64_t file_clock() {
   timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return nanoseconds(now);
+  // Without a clock every file counts as changed.
+  return ::clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 ? nanoseconds(now) : 0;
 }
 
 }  // namespace sphere::image

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,12 +23,10 @@
 #include "libsdk/src/image/pack_sources.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/crypto/digest.h"
 #include "sphere/crypto/signer.h"
+#include "sphere/image/block_io.h"
 #include "sphere/image/merkle.h"
-#include "sphere/image/metadata.h"
 #include "sphere/image/pack.h"
-#include "sphere/image/package_v2.h"
 #include "sphere/image/sections_v2.h"
 
 namespace sphere::image {

@@ -9,10 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "libsdk/src/image/failure.h"
 #include "sphere/core/encoding.h"
@@ -75,8 +75,8 @@ Result<void> check_presence(const Metadata& metadata, std::size_t offset) {
   return {};
 }
 
-Result<void> check_tree(const Metadata& metadata, const MerkleTree& tree, const Places& places) {
-  const auto& content = *metadata.v2.content;
+Result<void> check_tree(const Metadata& metadata, const ContentHeader& content,
+                        const MerkleTree& tree, const Places& places) {
   if (tree.shape.data_blocks() != content.body_size / kMerkleBlockSize) {
     return corrupt("section mt", places.of("mt", 8),
                    "the number of data blocks is not that of the body",
@@ -102,7 +102,7 @@ Result<void> check_chunk_lengths(const ChunkTable& table, const ContentHeader& c
     const auto& chunk = table.chunks[i];
     const auto size = std::min<std::uint64_t>(left, table.chunk_size);
     if (chunk.stored_length > size || (!chunk.compressed && chunk.stored_length != size)) {
-      return corrupt("section cz", places.of("cz", 16 + 36 * i),
+      return corrupt("section cz", places.of("cz", 16 + (36 * i)),
                      fmt::format("chunk {} cannot have {} bytes", i, chunk.stored_length),
                      std::to_string(chunk.stored_length));
     }
@@ -117,8 +117,8 @@ Result<void> check_chunk_lengths(const ChunkTable& table, const ContentHeader& c
   return {};
 }
 
-Result<void> check_chunks(const Metadata& metadata, const Places& places) {
-  const auto& content = *metadata.v2.content;
+Result<void> check_chunks(const Metadata& metadata, const ContentHeader& content,
+                          const Places& places) {
   if (!metadata.v2.chunks) {
     if (content.stored_size != content.body_size) {
       return corrupt("section v2", places.of("v2", 24),
@@ -138,7 +138,8 @@ Result<void> check_chunks(const Metadata& metadata, const Places& places) {
 
 Result<void> check_claims(const Metadata& metadata, const Places& places) {
   const auto& thumbprint = metadata.signature_info.thumbprint;
-  if (!std::ranges::equal(thumbprint, std::span{*metadata.v2.key_id}.first<20>())) {
+  const auto key_id = metadata.v2.key_id.value_or(crypto::Sha256Digest{});
+  if (!std::ranges::equal(thumbprint, std::span{key_id}.first<20>())) {
     return corrupt("section SG", places.of("SG"), "it is not the front of the key id in section ki",
                    to_hex(thumbprint));
   }
@@ -158,20 +159,16 @@ Result<LayoutV2> check_v2_metadata(const Metadata& metadata, std::uint64_t tail_
   const auto front = file_size - std::min(tail_bytes, file_size);
   SPHERE_TRY(check_presence(metadata, static_cast<std::size_t>(front)));
   const Places places{metadata, front};
-  const auto& content = *metadata.v2.content;
-  SPHERE_TRY_ASSIGN(auto shape, MerkleShape::of(metadata.v2.tree->data_blocks));
-  LayoutV2 layout{.tree = {.shape = std::move(shape),
-                           .salt = metadata.v2.tree->salt,
-                           .root = metadata.v2.tree->root}};
-  SPHERE_TRY(check_tree(metadata, layout.tree, places));
-  SPHERE_TRY(check_chunks(metadata, places));
+  const auto content = metadata.v2.content.value_or(ContentHeader{});
+  const auto tree = metadata.v2.tree.value_or(TreeHeader{});
+  SPHERE_TRY_ASSIGN(auto shape, MerkleShape::of(tree.data_blocks));
+  LayoutV2 layout{.tree = {.shape = std::move(shape), .salt = tree.salt, .root = tree.root}};
+  SPHERE_TRY(check_tree(metadata, content, layout.tree, places));
+  SPHERE_TRY(check_chunks(metadata, content, places));
   SPHERE_TRY(check_claims(metadata, places));
-  if (front == content.body_size + content.hash_area_size) {
-    layout.body_area = content.body_size;
-  } else if (front == content.stored_size + content.hash_area_size) {
-    layout.body_area = content.stored_size;
-    layout.expanded = false;
-  } else {
+  layout.expanded = front == content.body_size + content.hash_area_size;
+  layout.body_area = layout.expanded ? content.body_size : content.stored_size;
+  if (front != layout.body_area + content.hash_area_size) {
     return corrupt("file", 0, fmt::format("{} bytes do not fit the sizes in section v2", file_size),
                    std::to_string(file_size));
   }

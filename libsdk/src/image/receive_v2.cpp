@@ -122,14 +122,15 @@ Result<void> PackageReceiver::resume() {
     return {};
   }
   package_ = *std::move(container);
+  has_tail_ = true;
   std::array<std::byte, kMerkleBlockSize> buffer = {};
-  SPHERE_TRY_ASSIGN(const auto superblock, stored_->read(package_->layout->body_area, buffer));
+  SPHERE_TRY_ASSIGN(const auto superblock, stored_->read(package_.layout->body_area, buffer));
   if (!check_head(superblock)) {
-    package_.reset();
+    forget_tail();
     return {};
   }
   for (std::uint64_t i = 0; i < hashes_.good.size(); ++i) {
-    const auto at = package_->layout->body_area + ((1 + i) * kMerkleBlockSize);
+    const auto at = package_.layout->body_area + ((1 + i) * kMerkleBlockSize);
     SPHERE_TRY_ASSIGN(const auto block, stored_->read(at, buffer));
     if (prove_hash_block(i, block)) {
       hashes_.set(static_cast<std::size_t>(i));
@@ -180,11 +181,11 @@ PackageReceiver::Range PackageReceiver::missing_range(const Proven& proven, cons
 }
 
 std::optional<PackageReceiver::Range> PackageReceiver::wanted() const {
-  if (!package_) {
+  if (!has_tail_) {
     return tail_range();
   }
   Range range;
-  const auto area = package_->layout->body_area;
+  const auto area = package_.layout->body_area;
   if (!head_is_good_) {
     range = {.offset = area, .size = kMerkleBlockSize};
   } else if (!hashes_.is_complete()) {
@@ -229,7 +230,7 @@ Result<void> PackageReceiver::take(Bytes bytes) {
 
 // Proves and stores what is complete at the front of partial_. False: more bytes are needed.
 Result<bool> PackageReceiver::take_unit() {
-  if (!package_) {
+  if (!has_tail_) {
     return take_tail();
   }
   if (head_is_good_ && hashes_.is_complete()) {
@@ -238,15 +239,14 @@ Result<bool> PackageReceiver::take_unit() {
   if (partial_.size() < kMerkleBlockSize) {
     return false;
   }
-  if (head_is_good_) {
-    SPHERE_TRY(take_hash_block());
-    return true;
-  }
+  return (head_is_good_ ? take_hash_block() : take_head()).map([] { return true; });
+}
+
+Result<void> PackageReceiver::take_head() {
   SPHERE_TRY(check_head(Bytes{partial_}.first<kMerkleBlockSize>()));
   // The metadata is stored with the block that its signature covers, too.
-  SPHERE_TRY(write_at(file_of(target_), package_->tail_offset(), *package_->tail));
-  SPHERE_TRY(store_front(package_->layout->body_area, kMerkleBlockSize));
-  return true;
+  SPHERE_TRY(write_at(file_of(target_), package_.tail_offset(), *package_.tail));
+  return store_front(package_.layout->body_area, kMerkleBlockSize);
 }
 
 Result<void> PackageReceiver::store_front(std::uint64_t offset, std::uint64_t size) {
@@ -260,7 +260,7 @@ Result<void> PackageReceiver::take_hash_block() {
   const auto index = hashes_.missing;
   SPHERE_TRY(prove_hash_block(index, Bytes{partial_}.first<kMerkleBlockSize>()));
   SPHERE_TRY(
-      store_front(package_->layout->body_area + ((1 + std::uint64_t{index}) * kMerkleBlockSize),
+      store_front(package_.layout->body_area + ((1 + std::uint64_t{index}) * kMerkleBlockSize),
                   kMerkleBlockSize));
   hashes_.set(index);
   return {};
@@ -292,7 +292,8 @@ Result<bool> PackageReceiver::take_body_unit() {
 }
 
 void PackageReceiver::forget_tail() {
-  package_.reset();
+  has_tail_ = false;
+  package_ = {};
   tail_.clear();
   tail_begin_ = target_.package_bytes - std::min(kFirstTail, target_.package_bytes);
 }
@@ -323,16 +324,20 @@ Result<void> PackageReceiver::open_tail() {
   }
   container.source = stored_;
   package_ = std::move(container);
+  has_tail_ = true;
   return {};
 }
 
 // From here on metadata, sizes, root hash and chunk hashes are trusted.
 Result<void> PackageReceiver::check_head(Bytes superblock) {
-  SPHERE_TRY(verify_head_v2(*package_, superblock.first<kMerkleBlockSize>(), *trust_));
+  SPHERE_TRY(verify_head_v2(package_, superblock.first<kMerkleBlockSize>(), *trust_));
   head_is_good_ = true;
-  const auto& tree = package_->layout->tree;
-  hash_area_ = std::make_shared<OffsetBlocks>(stored_, package_->layout->body_area);
+  const auto& tree = package_.layout->tree;
+  hash_area_ = std::make_shared<OffsetBlocks>(stored_, package_.layout->body_area);
   verifier_ = std::make_unique<MerkleVerifier>(*engine_, tree, *hash_area_);
+  if (!package_.layout->expanded) {
+    chunks_ = package_.metadata.v2.chunks.value_or(ChunkTable{}).chunks;
+  }
   hashes_ = {.good = std::vector<bool>(static_cast<std::size_t>(tree.shape.tree_blocks()))};
   body_ = {.good = std::vector<bool>(body_units())};
   return {};
@@ -340,7 +345,7 @@ Result<void> PackageReceiver::check_head(Bytes superblock) {
 
 // A hash block against the one above it, which is stored already.
 Result<void> PackageReceiver::prove_hash_block(std::uint64_t index, Bytes block) const {
-  const auto& tree = package_->layout->tree;
+  const auto& tree = package_.layout->tree;
   const auto [level, in_level] = place_of(tree.shape, index);
   auto expected = tree.root;
   if (level + 1 < tree.shape.levels()) {
@@ -360,48 +365,38 @@ Result<void> PackageReceiver::prove_hash_block(std::uint64_t index, Bytes block)
   return {};
 }
 
-bool PackageReceiver::has_chunks() const {
-  return !package_->layout->expanded && package_->metadata.v2.chunks.has_value();
-}
-
 std::size_t PackageReceiver::body_units() const {
-  const auto& layout = *package_->layout;
-  if (!has_chunks()) {
-    return static_cast<std::size_t>(layout.tree.shape.data_blocks());
-  }
-  return package_->metadata.v2.chunks->chunks.size() + 1;  // The padding is the last.
+  return has_chunks() ? chunks_.size() + 1  // The padding is the last.
+                      : static_cast<std::size_t>(package_.layout->tree.shape.data_blocks());
 }
 
 PackageReceiver::Unit PackageReceiver::body_unit(std::size_t index) const {
-  const auto& layout = *package_->layout;
   if (!has_chunks()) {
     return {.offset = std::uint64_t{index} * kMerkleBlockSize, .size = kMerkleBlockSize};
   }
-  const auto& chunks = package_->metadata.v2.chunks->chunks;
   std::uint64_t offset = 0;
-  for (const auto& chunk : std::span{chunks}.first(index)) {
+  for (const auto& chunk : std::span{chunks_}.first(index)) {
     offset += chunk.stored_length;
   }
-  const auto end = index < chunks.size() ? offset + chunks[index].stored_length : layout.body_area;
+  const auto end =
+      index < chunks_.size() ? offset + chunks_[index].stored_length : package_.layout->body_area;
   return {.offset = offset, .size = end - offset};
 }
 
 Result<void> PackageReceiver::prove_body_unit(std::size_t index, Bytes bytes) {
-  const auto& layout = *package_->layout;
   if (!has_chunks()) {
     return verifier_->verify(index, bytes);
   }
-  const auto& chunks = package_->metadata.v2.chunks->chunks;
-  if (index == chunks.size()) {
+  const auto offset = body_unit(index).offset;
+  if (index == chunks_.size()) {
     return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; })
                ? Result<void>{}
-               : corrupt("body area", static_cast<std::size_t>(layout.body_area - bytes.size()),
-                         "the padding is not zero");
+               : corrupt("body area", static_cast<std::size_t>(offset), "the padding is not zero");
   }
-  if (crypto::sha256(bytes) != chunks[index].digest) {
+  if (crypto::sha256(bytes) != chunks_[index].digest) {
     return fail(Errc::unverified, fmt::format("chunk {} does not match the signed metadata", index),
                 {.reason = "package.untrusted",
-                 .value = fmt::format("offset {}", body_unit(index).offset),
+                 .value = fmt::format("offset {}", offset),
                  .next = "get the package again"});
   }
   return {};

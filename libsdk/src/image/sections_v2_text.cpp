@@ -36,7 +36,7 @@ SectionField field(std::string key, std::string label, std::string text) {
 // The fields that `describe` makes of a payload that decodes; none else.
 template <typename Describe>
 Fields decoded(Decode decode, SectionBytes payload, Describe describe) {
-  Metadata metadata;
+  Metadata metadata;  // NOLINT(misc-const-correctness): `decode` fills it.
   return decode(payload, 0, metadata) ? describe(metadata.v2) : Fields{};
 }
 

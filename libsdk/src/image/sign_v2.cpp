@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "sphere/image/sign_v2.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -15,12 +14,11 @@
 #include "libsdk/src/image/owned_section.h"
 #include "sphere/core/result.h"
 #include "sphere/core/writer.h"
-#include "sphere/crypto/digest.h"
+#include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
-#include "sphere/image/package_v2.h"
 
 namespace sphere::image {
 namespace {

@@ -9,8 +9,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
@@ -30,6 +30,7 @@
 #include "sphere/image/executable_check.h"
 #include "sphere/image/merkle.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/pack_v2.h"
 #include "sphere/image/package.h"
 #include "sphere/image/package_v2.h"
 #include "sphere/image/sections_v2.h"
@@ -144,6 +145,24 @@ Result<void> check_magic(const BlockSource& body, BodyFormat format) {
   return {};
 }
 
+Result<void> prove_blocks(const Package& package, const Tools& tools) {
+  const auto body = stored_body(package.source, package.metadata, *package.layout);
+  const OffsetBlocks hash_area{package.source, package.layout->body_area};
+  return verify_merkle_tree({.engine = *tools.engine,
+                             .pool = *tools.pool,
+                             .tree = package.layout->tree,
+                             .hash_area = hash_area},
+                            *body);
+}
+
+// What a body that is no file system of an app must have: its magic number, zeros at its end.
+Result<void> check_content(const Package& package) {
+  const auto content = package.metadata.v2.content.value_or(ContentHeader{});
+  SPHERE_TRY_ASSIGN(const auto proven, open_body(package));
+  SPHERE_TRY(check_magic(*proven, content.format));
+  return check_zero(*proven, content.content_size, content.body_size, "body");
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const BlockSource>> open_body(const Package& package) {
@@ -157,7 +176,7 @@ Result<std::shared_ptr<const BlockSource>> open_body(const Package& package) {
 
 Result<void> open_files(Package& package) {
   SPHERE_TRY_ASSIGN(auto body, open_body(package));
-  const auto& content = *package.metadata.v2.content;
+  const auto content = package.metadata.v2.content.value_or(ContentHeader{});
   SPHERE_TRY(check_magic(*body, content.format));
   if (content.format != BodyFormat::asxipfs) {
     return {};
@@ -199,22 +218,13 @@ Result<TrustEntry> verify_v2(Package& package, const TrustStore& trust) {
 
 Result<void> check_body_v2(const Package& package, const Tools& tools) {
   SPHERE_TRY(require_v2(package));
-  const auto& content = *package.metadata.v2.content;
   SPHERE_TRY(check_chunk_padding(package));
   if (package.files.body != nullptr) {
     SPHERE_TRY(check_asxipfs(package.files));  // Reads, and so proves, every byte.
-    return package.source->check_unchanged();
+  } else {
+    SPHERE_TRY(prove_blocks(package, tools));
+    SPHERE_TRY(check_content(package));
   }
-  const auto body = stored_body(package.source, package.metadata, *package.layout);
-  const OffsetBlocks hash_area{package.source, package.layout->body_area};
-  SPHERE_TRY(verify_merkle_tree({.engine = *tools.engine,
-                                 .pool = *tools.pool,
-                                 .tree = package.layout->tree,
-                                 .hash_area = hash_area},
-                                *body));
-  SPHERE_TRY_ASSIGN(const auto proven, open_body(package));
-  SPHERE_TRY(check_magic(*proven, content.format));
-  SPHERE_TRY(check_zero(*proven, content.content_size, content.body_size, "body"));
   return package.source->check_unchanged();
 }
 

@@ -14,6 +14,7 @@
 #include "sphere/crypto/block_hash.h"
 #include "sphere/image/merkle.h"
 #include "sphere/image/package.h"
+#include "sphere/image/sections_v2.h"
 #include "sphere/image/trust.h"
 
 namespace sphere::image {
@@ -98,11 +99,12 @@ class PackageReceiver {
                                               std::span<const std::byte> block) const;
   [[nodiscard]] Result<void> prove_body_unit(std::size_t index, std::span<const std::byte> bytes);
   [[nodiscard]] Unit body_unit(std::size_t index) const;
-  [[nodiscard]] bool has_chunks() const;
+  [[nodiscard]] bool has_chunks() const { return !chunks_.empty(); }
   [[nodiscard]] std::size_t body_units() const;
   [[nodiscard]] Range tail_range() const;
   template <typename UnitOf>
   [[nodiscard]] static Range missing_range(const Proven& proven, const UnitOf& unit_of);
+  [[nodiscard]] Result<void> take_head();
   [[nodiscard]] Result<void> take_hash_block();
   [[nodiscard]] Result<bool> take_body_unit();
   [[nodiscard]] Result<void> store_front(std::uint64_t offset, std::uint64_t size);
@@ -111,9 +113,11 @@ class PackageReceiver {
   const TrustStore* trust_;
   const crypto::HashEngine* engine_;
   std::shared_ptr<const BlockSource> stored_;
-  std::uint64_t tail_begin_;        // From here on the end of the file is wanted or there.
-  std::vector<std::byte> tail_;     // What has come of it.
-  std::optional<Package> package_;  // The container, once the tail is there.
+  std::uint64_t tail_begin_;     // From here on the end of the file is wanted or there.
+  std::vector<std::byte> tail_;  // What has come of it.
+  bool has_tail_ = false;
+  Package package_ = {};            // The container, once the tail is there.
+  std::vector<ChunkEntry> chunks_;  // Of the compressed form.
   bool head_is_good_ = false;       // Signature and superblock.
   Proven hashes_;                   // Of the hash area without the superblock.
   Proven body_;

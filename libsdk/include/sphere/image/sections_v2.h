@@ -24,7 +24,7 @@ inline constexpr std::uint64_t kMaxBodyV2 = std::uint64_t{1} << 30U;     // 1 Gi
 inline constexpr std::uint64_t kMaxPackageV2 = std::uint64_t{1} << 31U;  // 2 GiB.
 
 // What the body of a package v2 is; the numbers stand in section v2.
-enum class BodyFormat : std::uint32_t {
+enum class BodyFormat : std::uint8_t {
   asxipfs = 1,
   device_tree = 2,
   block_image = 4,  // Opaque: an OS slot, a partition.
@@ -146,7 +146,7 @@ inline constexpr std::size_t kMaxProvenance = 4096;
 //   8   32 SHA-256 of the document
 //   40  n  UTF-8 URI or path
 struct SbomReference {
-  enum class Format : std::uint16_t { spdx = 1, cyclonedx = 2 };
+  enum class Format : std::uint8_t { spdx = 1, cyclonedx = 2 };
   Format format = Format::spdx;
   bool in_body = false;
   crypto::Sha256Digest digest = {};
