@@ -326,6 +326,53 @@ constexpr std::array kBoardConfigOptions = {
     kNoSync,
 };
 
+constexpr OptionSpec kForceAny{
+    .name = "force", .kind = OptionKind::flag, .help = "Replace an output file that is there"};
+constexpr std::array kExportOptions = {
+    kPackage,
+    OptionSpec{.name = "signer",
+               .required = true,
+               .value_name = "FILE",
+               .help = "Certificate or public key, in PEM, of the key that will sign"},
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The signing request to write"},
+    OptionSpec{.name = "digest-file",
+               .value_name = "FILE",
+               .help = "Write the 32 bytes of the digest alone, too; for openssl pkeyutl"},
+    kForceAny,
+};
+constexpr std::array kSignDigestOptions = {
+    kKey,
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The signature to write, 64 bytes"},
+    kForceAny,
+};
+constexpr std::array kImportOptions = {
+    kPackage,
+    OptionSpec{.name = "request",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The signing request that was signed"},
+    OptionSpec{.name = "signature",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The signature: 64 bytes, or DER as openssl writes it"},
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .value_name = "FILE",
+               .help = "The package to write; the package itself is changed when not given"},
+    kForce,
+    kNoSync,
+};
+constexpr std::array kRequestFile = {
+    PositionalSpec{.name = "REQUEST", .help = "The signing request"}};
+
 constexpr std::array kImageFile = {PositionalSpec{.name = "IMAGE", .help = "The image"}};
 
 constexpr std::array kTwoFiles = {
@@ -382,6 +429,15 @@ constexpr std::array<std::string_view, 5> kSignExamples = {
 constexpr std::array<std::string_view, 1> kBoardConfigExamples = {
     "sphere image-package pack-board-config --preset lan-enc28j60-isu0-int5 --output-file "
     "lan.imagepackage"};
+
+constexpr std::array<std::string_view, 1> kExportExamples = {
+    "sphere image-package export-digest app.imagepackage --signer release.crt --output-file "
+    "app.request"};
+constexpr std::array<std::string_view, 1> kSignDigestExamples = {
+    "sphere image-package sign-digest app.request --key release --output-file app.signature"};
+constexpr std::array<std::string_view, 1> kImportExamples = {
+    "sphere image-package import-signature app.imagepackage --request app.request --signature "
+    "app.signature"};
 
 constexpr std::array kCommands = {
     CommandSpec{.path = "image-package pack-application",
@@ -443,6 +499,24 @@ constexpr std::array kCommands = {
                 .positionals = kPackages,
                 .examples = kSignExamples,
                 .run = run_sign_package},
+    CommandSpec{.path = "image-package export-digest",
+                .summary = "Write what a key on another machine has to sign",
+                .options = kExportOptions,
+                .positionals = kFile,
+                .examples = kExportExamples,
+                .run = run_export_digest},
+    CommandSpec{.path = "image-package sign-digest",
+                .summary = "Sign a signing request, without the package",
+                .options = kSignDigestOptions,
+                .positionals = kRequestFile,
+                .examples = kSignDigestExamples,
+                .run = run_sign_digest},
+    CommandSpec{.path = "image-package import-signature",
+                .summary = "Put a signature that was made elsewhere into its package",
+                .options = kImportOptions,
+                .positionals = kFile,
+                .examples = kImportExamples,
+                .run = run_import_signature},
 };
 
 }  // namespace

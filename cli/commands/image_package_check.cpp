@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -379,8 +380,13 @@ Result<Findings> check_file(const std::string& path, Context& context) {
   check_sections(container->metadata, findings);
   check_identity(container->metadata, findings);
   SPHERE_TRY(check_content(*container, context, findings));
-  std::ranges::stable_sort(findings, {}, &Finding::severity);
-  return findings;
+  // Not std::stable_sort: clang 19 calls what it uses in libstdc++ 12 deprecated.
+  Findings sorted;
+  for (const auto severity : {Severity::error, Severity::warning, Severity::note}) {
+    std::ranges::copy_if(findings, std::back_inserter(sorted),
+                         [severity](const Finding& f) { return f.severity == severity; });
+  }
+  return sorted;
 }
 
 std::string to_text(const std::string& path, const Findings& findings) {
