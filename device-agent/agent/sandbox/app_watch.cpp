@@ -115,8 +115,8 @@ std::optional<CrashRecord> read_crash(pid_t thread, int signal) {
                      .thread = std::string{trim(read_proc(thread, "comm"))}};
   record.program_counter.address = registers->program_counter;  // Also one that is in no module.
   if (info.si_code > 0) {  // From the kernel: there is an address.
-    const auto* address = static_cast<const std::byte*>(info.si_addr);
-    record.fault_address = static_cast<std::uint64_t>(address - static_cast<std::byte*>(nullptr));
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the address is a number here.
+    record.fault_address = reinterpret_cast<std::uintptr_t>(info.si_addr);
   }
   return record;
 }
