@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
@@ -21,12 +20,12 @@
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/crypto/signer.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/pack_v2.h"
 #include "sphere/image/package.h"
 #include "sphere/image/sign_v2.h"
-#include "sphere/image/verify_v2.h"
 
 namespace sphere::cli {
 namespace {
@@ -64,8 +63,13 @@ Result<Target> choose_target(const Arguments& arguments, const image::Package& p
 }
 
 // The same body and hash area with a new tail.
-Result<void> write_signed(const image::Package& package, const image::SignV2& options,
-                          const crypto::Signer& signer, AtomicFile& file) {
+Result<void> write_signed(const image::Package& package, const Arguments& arguments,
+                          const crypto::Signer& signer, AtomicFile& file, const Context& context) {
+  image::SignV2 options;
+  if (arguments.has("production")) {
+    SPHERE_TRY_ASSIGN(const auto common, pack_options(context, arguments));
+    options.production_time = common.build_time;  // SOURCE_DATE_EPOCH, else now.
+  }
   SPHERE_TRY_ASSIGN(const auto tail, image::sign_tail_v2(package, options, signer));
   SPHERE_TRY(
       image::stream_bytes(*package.source, 0, package.tail_offset(),
@@ -74,33 +78,30 @@ Result<void> write_signed(const image::Package& package, const image::SignV2& op
   return file.write(tail);
 }
 
+// Drops what a conversion says about its result.
+constexpr auto kIgnore = [](const auto&) {};
+
 Result<void> write_target(Target target, const image::Package& package, const Arguments& arguments,
                           const crypto::Signer& signer, AtomicFile& file, const Context& context) {
   const image::PackOutput output{.descriptor = file.descriptor(), .name = file.target()};
   SPHERE_TRY_ASSIGN(const auto tools, RunTools::create());
   switch (target) {
     case Target::v1:
-      SPHERE_TRY(image::convert_to_v1(package, signer, output));
-      return {};
+      return image::convert_to_v1(package, signer, output).map(kIgnore);
     case Target::v2_from_v1:
-      SPHERE_TRY(image::convert_to_v2(
-          package,
-          {.provenance = {{.key = "tool", .value = fmt::format("sphere/{}", SPHERE_VERSION)}},
-           .compress = arguments.has("compress")},
-          signer, tools->get(), output));
-      return {};
+      return image::convert_to_v2(
+                 package,
+                 {.provenance = {{.key = "tool",
+                                  .value = fmt::format("sphere/{}", SPHERE_VERSION)}},
+                  .compress = arguments.has("compress")},
+                 signer, tools->get(), output)
+          .map(kIgnore);
     case Target::compressed:
-      SPHERE_TRY(image::compress_package(package, signer, tools->get(), output));
-      return {};
+      return image::compress_package(package, signer, tools->get(), output).map(kIgnore);
     case Target::same:
       break;
   }
-  image::SignV2 options;
-  if (arguments.has("production")) {
-    SPHERE_TRY_ASSIGN(const auto common, pack_options(context, arguments));
-    options.production_time = common.build_time;  // SOURCE_DATE_EPOCH, else now.
-  }
-  return write_signed(package, options, signer, file);
+  return write_signed(package, arguments, signer, file, context);
 }
 
 }  // namespace

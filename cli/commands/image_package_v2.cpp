@@ -64,8 +64,9 @@ Result<std::optional<std::uint32_t>> read_version(const Arguments& arguments,
     return std::nullopt;
   }
   std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc{} || end != text->data() + text->size()) {
+  const auto [end, error] =
+      std::from_chars(std::to_address(text->cbegin()), std::to_address(text->cend()), number);
+  if (error != std::errc{} || end != std::to_address(text->cend())) {
     return bad_value(fmt::format("--{}", option), *text, "a number from 0 to 4294967295");
   }
   return number;
@@ -182,8 +183,9 @@ Result<image::BodyFormat> read_body_format(const Arguments& arguments,
 Result<std::uint16_t> read_image_type(const Arguments& arguments) {
   const auto text = arguments.value("image-type").value_or("8");
   std::uint16_t type = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), type);
-  if (error != std::errc{} || end != text.data() + text.size() || type == image::kCapability) {
+  const auto [end, error] =
+      std::from_chars(std::to_address(text.cbegin()), std::to_address(text.cend()), type);
+  if (error != std::errc{} || end != std::to_address(text.cend()) || type == image::kCapability) {
     return bad_value("--image-type", text,
                      "a number of an image type, such as 8 for a root file "
                      "system");
