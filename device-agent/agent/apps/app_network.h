@@ -50,7 +50,7 @@ class AppNetwork {
   [[nodiscard]] const std::string& found() const noexcept { return found_; }
 
  private:
-  AppNetwork(const Parts& parts, App app) : parts_{parts}, app_{std::move(app)} {}
+  AppNetwork(Parts parts, App app) : parts_{std::move(parts)}, app_{std::move(app)} {}
   void note(std::string_view category, std::string_view name, std::string_view reason);
   void count_rejects();
 

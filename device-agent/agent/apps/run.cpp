@@ -11,6 +11,8 @@
 #include <memory>
 #include <optional>
 #include <poll.h>
+#include <span>
+#include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -22,6 +24,7 @@
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/app_network.h"
 #include "device-agent/agent/apps/executable.h"
 #include "device-agent/agent/apps/manager.h"
 #include "device-agent/agent/apps/transitions.h"
@@ -29,15 +32,23 @@
 #include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/broker/session.h"
 #include "device-agent/agent/refusal.h"
+#include "device-agent/agent/sandbox/crash_record.h"
+#include "device-agent/agent/sandbox/ip_address.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/plan.h"
+#include "device-agent/agent/sandbox/planner.h"
+#include "device-agent/agent/sandbox/policy.h"
+#include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/process.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/error_code.h"
+#include "sphere/image/asxipfs.h"
+#include "sphere/image/package.h"
 #include "sphere/json/value.h"
+#include "sphere/manifest/manifest.h"
 
 namespace sphere::agent {
 namespace {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -163,7 +164,7 @@ sock_filter load(std::size_t offset) {
 
 // All three ABIs are little-endian: the lower half of an argument comes first.
 std::size_t argument_offset(const Condition& condition) {
-  return offsetof(seccomp_data, args) + condition.argument * sizeof(std::uint64_t);
+  return offsetof(seccomp_data, args) + (condition.argument * sizeof(std::uint64_t));
 }
 
 // Tests one clause: falls to its end, ALLOW, when all conditions hold, else behind it.
@@ -217,9 +218,17 @@ CallAbi own_abi() {
 }
 
 int call_number(CallAbi abi, std::string_view name) {
-  const auto architecture = abi == CallAbi::amd64   ? SCMP_ARCH_X86_64
-                            : abi == CallAbi::arm64 ? SCMP_ARCH_AARCH64
-                                                    : SCMP_ARCH_ARM;
+  const auto architecture = [abi]() -> std::uint32_t {
+    switch (abi) {
+      case CallAbi::amd64:
+        return SCMP_ARCH_X86_64;
+      case CallAbi::arm64:
+        return SCMP_ARCH_AARCH64;
+      case CallAbi::armhf:
+        return SCMP_ARCH_ARM;
+    }
+    return SCMP_ARCH_X86_64;
+  }();
   return ::seccomp_syscall_resolve_name_arch(architecture, std::string{name}.c_str());
 }
 

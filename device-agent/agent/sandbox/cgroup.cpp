@@ -146,29 +146,76 @@ std::optional<GroupTree::Hierarchy> open_hierarchy(const GroupPlace& place) {
   return hierarchy;
 }
 
+Result<void> limit_memory(const fs::path& group, Controller version, std::uint64_t bytes) {
+  const auto text = std::to_string(bytes);
+  SPHERE_TRY(write_value(group / memory_limit_file(version), text));
+  // Without swap accounting neither file is there, and where there is no swap neither is needed.
+  if (version == Controller::v1) {
+    [[maybe_unused]] const auto swap = write_value(group / "memory.memsw.limit_in_bytes", text);
+    return {};
+  }
+  [[maybe_unused]] const auto swap = write_value(group / "memory.swap.max", "0");
+  return write_value(group / "memory.oom.group", "1");
+}
+
 Result<void> set_limits(const fs::path& group, const GroupTree::Hierarchy& of,
                         const GroupLimits& limits) {
   if (of.memory) {
-    SPHERE_TRY(
-        write_value(group / memory_limit_file(of.version), std::to_string(limits.memory_bytes)));
-    // Without swap accounting neither file is there, and where there is no swap neither is needed.
-    [[maybe_unused]] const auto swap = of.version == Controller::v2
-                                           ? write_value(group / "memory.swap.max", "0")
-                                           : write_value(group / "memory.memsw.limit_in_bytes",
-                                                         std::to_string(limits.memory_bytes));
-    if (of.version == Controller::v2) {
-      SPHERE_TRY(write_value(group / "memory.oom.group", "1"));
-    }
+    SPHERE_TRY(limit_memory(group, of.version, limits.memory_bytes));
   }
   if (of.processes) {
     SPHERE_TRY(write_value(group / "pids.max", std::to_string(limits.processes)));
   }
-  if (of.cpu) {
-    // Half a process's share: the agent answers while an app spins.
-    SPHERE_TRY(of.version == Controller::v2 ? write_value(group / "cpu.weight", "50")
-                                            : write_value(group / "cpu.shares", "512"));
+  if (!of.cpu) {
+    return {};
   }
-  return {};
+  // Half a process's share: the agent answers while an app spins.
+  return of.version == Controller::v2 ? write_value(group / "cpu.weight", "50")
+                                      : write_value(group / "cpu.shares", "512");
+}
+
+// One line of /proc/self/cgroup: "4:memory,cpu:/path"; v2 has no controllers in it.
+struct OwnGroup {
+  std::vector<std::string> controllers;
+  std::string path;
+};
+
+std::optional<OwnGroup> read_own_group(const std::string& line) {
+  const auto first = line.find(':');
+  const auto second = first == std::string::npos ? first : line.find(':', first + 1);
+  if (second == std::string::npos || line.size() < second + 2) {
+    return std::nullopt;
+  }
+  const auto names = line.substr(first + 1, second - first - 1);
+  return OwnGroup{.controllers = names.empty() ? std::vector<std::string>{} : split(names, ','),
+                  .path = line.substr(second + 2)};
+}
+
+// The place of one mounted hierarchy, if the agent is in one like it.
+std::optional<GroupPlace> place_of_mount(const std::string& line, std::string_view own_groups) {
+  // id parent major:minor root path options [optional ...] - type source options
+  const auto fields = split(line, ' ');
+  const auto dash = std::ranges::find(fields, "-");
+  if (fields.size() < 7 || fields.end() - dash < 4) {
+    return std::nullopt;
+  }
+  const bool unified = *(dash + 1) == "cgroup2";
+  if (!unified && *(dash + 1) != "cgroup") {
+    return std::nullopt;
+  }
+  const auto options = split(*(dash + 3), ',');
+  for (const auto& text : split(own_groups, '\n')) {
+    auto own = read_own_group(text);
+    if (!own || own->controllers.empty() != unified ||
+        (!unified && !contains(options, own->controllers.front()))) {
+      continue;
+    }
+    return GroupPlace{.directory = fs::path{fields[4]} / own->path,
+                      .version = unified ? Controller::v2 : Controller::v1,
+                      .controllers = std::move(own->controllers),
+                      .mount_point = fields[4]};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -176,35 +223,8 @@ Result<void> set_limits(const fs::path& group, const GroupTree::Hierarchy& of,
 std::vector<GroupPlace> group_places(std::string_view own_groups, std::string_view mounts) {
   std::vector<GroupPlace> places;
   for (const auto& line : split(mounts, '\n')) {
-    // id parent major:minor root path options [optional ...] - type source options
-    const auto fields = split(line, ' ');
-    const auto dash = std::ranges::find(fields, "-");
-    if (fields.size() < 7 || fields.end() - dash < 4) {
-      continue;
-    }
-    const auto& type = *(dash + 1);
-    if (type != "cgroup" && type != "cgroup2") {
-      continue;
-    }
-    const auto options = split(*(dash + 3), ',');
-    for (const auto& own : split(own_groups, '\n')) {
-      const auto first = own.find(':');
-      const auto second = first == std::string::npos ? first : own.find(':', first + 1);
-      if (second == std::string::npos) {
-        continue;
-      }
-      const auto controllers = own.substr(first + 1, second - first - 1);
-      const bool matches =
-          type == "cgroup2"
-              ? controllers.empty()
-              : !controllers.empty() && contains(options, split(controllers, ',').front());
-      if (matches) {
-        places.push_back({.directory = fs::path{fields[4]} / own.substr(second + 1).substr(1),
-                          .version = type == "cgroup2" ? Controller::v2 : Controller::v1,
-                          .controllers = type == "cgroup2" ? std::vector<std::string>{}
-                                                           : split(controllers, ','),
-                          .mount_point = fields[4]});
-      }
+    if (auto place = place_of_mount(line, own_groups)) {
+      places.push_back(*std::move(place));
     }
   }
   return places;

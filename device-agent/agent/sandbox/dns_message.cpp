@@ -171,14 +171,13 @@ bool read_record(Cursor& cursor, const DnsQuestion& question, Records& records) 
     return false;
   }
   const auto kind = static_cast<DnsType>(type);
-  if (type_class != kInternet) {
-    cursor.bytes(length);
-  } else if (kind == DnsType::cname) {
+  const bool internet = type_class == kInternet;
+  if (internet && kind == DnsType::cname) {
     records.aliases.emplace(owner, cursor.name());
-  } else if (kind == DnsType::srv) {
+  } else if (internet && kind == DnsType::srv) {
     cursor.bytes(6);  // Priority, weight, port.
     records.targets.push_back(cursor.name());
-  } else if (type == question.type && (kind == DnsType::a || kind == DnsType::aaaa)) {
+  } else if (internet && type == question.type && (kind == DnsType::a || kind == DnsType::aaaa)) {
     DnsAddress address{.address = {.v6 = kind == DnsType::aaaa}, .ttl = ttl};
     const auto bytes = cursor.bytes(kind == DnsType::aaaa ? 16 : 4);
     std::ranges::transform(bytes, address.address.bytes.begin(),

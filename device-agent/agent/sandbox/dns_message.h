@@ -26,6 +26,7 @@ inline constexpr std::size_t kDnsMessageBytes = 1232;  // What the stub asks for
 inline constexpr std::size_t kDnsReplyBytes = 512;     // What every client takes.
 inline constexpr std::size_t kMostAliases = 8;
 
+// NOLINTNEXTLINE(performance-enum-size): the size of the field
 enum class DnsType : std::uint16_t { a = 1, cname = 5, ptr = 12, txt = 16, aaaa = 28, srv = 33 };
 enum class DnsCode : std::uint8_t {
   no_error = 0,

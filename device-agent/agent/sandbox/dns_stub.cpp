@@ -170,30 +170,32 @@ void DnsStub::begin(const DnsQuery& query, const sockaddr_in& client) {
   ask(key);
 }
 
-// A socket and an id of its own for every question: answers to others cannot be mistaken for its.
+// Asks the next server that takes the question. A socket and an id of its own for every question:
+// answers to others cannot be mistaken for its.
 void DnsStub::ask(Key key) {
   auto& lookup = lookups_.at(key);
   drop_socket(lookup);
   const auto servers = parts_.servers();
-  if (lookup.server >= servers.size()) {
-    finish(key, DnsCode::failure);
-    return;
+  for (; lookup.server < servers.size(); ++lookup.server) {
+    lookup.id = random_id();
+    lookup.socket = send_question(lookup, servers[lookup.server]);
+    if (lookup.socket) {
+      parts_.loop->watch(lookup.socket.get(), POLLIN, [this, key](short) { on_answer(key); });
+      return;
+    }
   }
-  const auto& server = servers[lookup.server];
-  lookup.id = random_id();
-  lookup.socket.reset(::socket(server.address.v6 ? AF_INET6 : AF_INET,
-                               SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  finish(key, DnsCode::failure);
+}
+
+Descriptor DnsStub::send_question(const Lookup& lookup, const Server& server) {
+  Descriptor socket{::socket(server.address.v6 ? AF_INET6 : AF_INET,
+                             SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   const auto to = socket_address(server);
   const auto message = write_query(
       {.id = lookup.id, .question = {.name = lookup.name, .type = lookup.query.question.type}});
-  if (!lookup.socket || ::connect(lookup.socket.get(), as_address(&to.storage), to.size) != 0 ||
-      ::send(lookup.socket.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) {
-    lookup.socket.reset();
-    ++lookup.server;
-    ask(key);
-    return;
-  }
-  parts_.loop->watch(lookup.socket.get(), POLLIN, [this, key](short) { on_answer(key); });
+  const bool sent = socket && ::connect(socket.get(), as_address(&to.storage), to.size) == 0 &&
+                    ::send(socket.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
+  return sent ? std::move(socket) : Descriptor{};
 }
 
 void DnsStub::on_answer(Key key) {

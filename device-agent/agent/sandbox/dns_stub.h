@@ -80,6 +80,8 @@ class DnsStub {
   [[nodiscard]] bool may_ask(const DnsQuestion& question) const;
   void begin(const DnsQuery& query, const sockaddr_in& client);
   void ask(Key key);
+  // The socket that the answer comes to; empty when the server cannot be asked.
+  [[nodiscard]] static Descriptor send_question(const Lookup& lookup, const Server& server);
   void on_answer(Key key);
   void take_answer(Key key, const DnsAnswer& answer);
   void finish(Key key, DnsCode code, std::span<const DnsAddress> addresses = {});
