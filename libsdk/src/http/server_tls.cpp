@@ -33,6 +33,8 @@ Result<void> configure_tls(boost::asio::ssl::context& context, const ServerOptio
   SSL_CTX* const handle = context.native_handle();
   SSL_CTX_set_options(
       handle, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  // Tickets hold what resumes a session, so the server need not keep one for each handshake.
+  SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_OFF);
   // Without it a kept connection would hold 34 kB of buffers while it is idle.
   SSL_CTX_set_mode(handle, SSL_MODE_RELEASE_BUFFERS);
   if (SSL_CTX_set_min_proto_version(handle, TLS1_2_VERSION) != 1 ||
