@@ -311,7 +311,7 @@ std::vector<std::byte> write_query(const DnsQuery& query) {
   Composer message;
   message.number16(query.id);
   message.number16(kRecursionDesired);
-  for (const std::size_t count : {1, 0, 0, 1}) {
+  for (const auto count : std::array<std::size_t, 4>{1, 0, 0, 1}) {
     message.number16(count);
   }
   message.question(query.question);
