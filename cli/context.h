@@ -13,6 +13,7 @@
 #include "cli/output/reporter.h"
 #include "sphere/core/clock.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/crypto/secret.h"
 #include "sphere/device/direct_link.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
@@ -38,6 +39,8 @@ struct Context {
   std::string sign_key = "developer";                   // Name of the default signing key.
   std::optional<std::chrono::seconds> time_limit = {};  // --timeout
   bool standard_output_is_terminal = false;
+  // What --passphrase-fd gave: a descriptor can be read once only.
+  std::optional<crypto::Secret> given_secret = {};
   // Set by SIGINT, SIGTERM and SIGHUP. Long loops and stream sinks look at it and return
   // Errc::cancelled; the program then dies by that signal.
   const std::atomic<bool>& interrupted;

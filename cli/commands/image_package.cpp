@@ -14,6 +14,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package_v2.h"
+#include "cli/commands/key_secrets.h"
 #include "cli/commands/nouns.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -162,6 +163,8 @@ constexpr std::array kPackOptions = {
                .aliases = kApiSetAliases},
     kKey,
     kTestKey,
+    kPassphraseFd,
+    kPassphraseFile,
     kImageId,
     kBuildDate,
     OptionSpec{.name = "format",
@@ -274,6 +277,8 @@ constexpr std::array kSignOptions = {
     kPackage,
     kKey,
     kTestKey,
+    kPassphraseFd,
+    kPassphraseFile,
     OptionSpec{.name = "trust",
                .value_name = "FILE|DIR",
                .help = "With --production of format v1: keys that may have signed the package so "
@@ -315,6 +320,8 @@ constexpr std::array kBoardConfigOptions = {
                .aliases = kOutputAliases},
     kKey,
     kTestKey,
+    kPassphraseFd,
+    kPassphraseFile,
     OptionSpec{.name = "image-id",
                .value_name = "GUID",
                .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH"},

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "cli/commands/command.h"
+#include "cli/commands/key_commands.h"
+#include "cli/commands/key_secrets.h"
 #include "cli/commands/nouns.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
@@ -20,18 +22,6 @@
 namespace sphere::cli {
 namespace {
 
-json::Value to_value(const crypto::KeyInfo& info) {
-  json::Value value;
-  value.set("name", info.name)
-      .set("use", crypto::to_text(info.use))
-      .set("keyId", to_hex(info.id))
-      .set("algorithm", "ECDSA P-256")
-      .set("certificate", to_hex(info.thumbprint))
-      .set("location", info.location.string())
-      .set("createdUtc", to_rfc3339(info.created));
-  return value;
-}
-
 std::vector<Column> columns() {
   return {{.key = "name", .heading = "Name"},
           {.key = "use", .heading = "Use"},
@@ -39,48 +29,17 @@ std::vector<Column> columns() {
           {.key = "algorithm", .heading = "Algorithm"},
           {.key = "certificate", .heading = "Certificate"},
           {.key = "location", .heading = "Location"},
-          {.key = "createdUtc", .heading = "Created (UTC)"}};
-}
-
-Result<void> require_home(const Context& context) {
-  if (!context.has_home) {
-    return fail(
-        Errc::not_found, "there is no home directory to keep keys in",
-        {.reason = "local.file-not-found", .value = "HOME", .next = "set HOME or XDG_DATA_HOME"});
-  }
-  return {};
-}
-
-Result<crypto::KeyUse> use_of(const Arguments& arguments) {
-  return crypto::parse_key_use(arguments.value("use").value_or("image"));
-}
-
-Output made(const crypto::KeyInfo& info, std::string_view done) {
-  return {.data = to_value(info),
-          .text = fmt::format("{} the key \"{}\", key id {}.", done, info.name, to_hex(info.id))};
-}
-
-Result<Output> run_create(Context& context, const Arguments& arguments) {
-  SPHERE_TRY(require_home(context));
-  SPHERE_TRY_ASSIGN(const auto use, use_of(arguments));
-  SPHERE_TRY_ASSIGN(const auto info,
-                    context.keys.create(arguments.value("name").value_or(""), use));
-  return made(info, "Created");
-}
-
-Result<Output> run_import(Context& context, const Arguments& arguments) {
-  SPHERE_TRY(require_home(context));
-  SPHERE_TRY_ASSIGN(const auto use, use_of(arguments));
-  SPHERE_TRY_ASSIGN(const auto info, context.keys.import(arguments.value("name").value_or(""), use,
-                                                         arguments.value("file").value_or("")));
-  return made(info, "Imported");
+          {.key = "createdUtc", .heading = "Created (UTC)"},
+          {.key = "encrypted", .heading = "Encrypted"}};
 }
 
 Result<Output> run_show(Context& context, const Arguments& arguments) {
-  SPHERE_TRY(require_home(context));
-  SPHERE_TRY_ASSIGN(const auto key, context.keys.load(arguments.positional(0)));
-  Output output{.data = to_value(key.info), .columns = columns()};
-  output.data.set("certificatePem", key.certificate.pem());
+  SPHERE_TRY(require_key_home(context));
+  SPHERE_TRY_ASSIGN(const auto key, context.keys.describe(arguments.positional(0)));
+  Output output{.data = key_value(key.info), .columns = columns()};
+  output.data.set("publicKeyPem", key.public_key.pem());
+  output.data.set("certificatePem",
+                  key.certificate ? json::Value{key.certificate->pem()} : json::Value{});
   return output;
 }
 
@@ -89,14 +48,21 @@ Result<Output> run_list(Context& context, const Arguments& /*arguments*/) {
   if (!context.has_home) {
     return output;
   }
-  SPHERE_TRY_ASSIGN(const auto keys, context.keys.list());
-  for (const auto& info : keys) {
-    output.data.push(to_value(info));
+  const auto listing = context.keys.list();
+  for (const auto& info : listing.keys) {
+    output.data.push(key_value(info));
   }
+  // The other keys are as good as before; who looks at the status only must notice, too.
+  for (const auto& error : listing.unreadable) {
+    context.reporter.warn(fmt::format("{}{}", error.message(),
+                                      error.hint().next.empty() ? "" : "; " + error.hint().next));
+  }
+  output.verdict_failed = !listing.unreadable.empty();
   return output;
 }
 
-constexpr std::array<std::string_view, 2> kUses = {"image", "device-api-ca"};
+constexpr std::array<std::string_view, 7> kUses = {"image",   "capability", "device-api-ca", "root",
+                                                   "targets", "dump",       "trust-store"};
 
 constexpr OptionSpec kName{.name = "name",
                            .required = true,
@@ -108,7 +74,10 @@ constexpr OptionSpec kUse{.name = "use",
                           .default_text = "image",
                           .choices = kUses};
 
-constexpr std::array kCreateOptions = {kName, kUse};
+constexpr OptionSpec kEncrypt{
+    .name = "encrypt", .kind = OptionKind::flag, .help = "Encrypt the key file with a passphrase"};
+
+constexpr std::array kCreateOptions = {kName, kUse, kEncrypt, kPassphraseFd, kPassphraseFile};
 constexpr std::array kImportOptions = {
     kName,
     kUse,
@@ -116,13 +85,35 @@ constexpr std::array kImportOptions = {
                .required = true,
                .value_name = "FILE",
                .help = "PEM file with the private key and, if there is one, its certificate"},
+    kEncrypt,
+    kPassphraseFd,
+    kPassphraseFile,
+};
+constexpr std::array kExportOptions = {
+    OptionSpec{.name = "file",
+               .required = true,
+               .value_name = "FILE",
+               .help = "PEM file to write, readable by you only"},
+    OptionSpec{.name = "plain",
+               .kind = OptionKind::flag,
+               .help = "Write the private key without a passphrase"},
+    OptionSpec{.name = "public", .kind = OptionKind::flag, .help = "Write the public half only"},
+    OptionSpec{.name = "force", .kind = OptionKind::flag, .help = "Replace FILE if it exists"},
+    kPassphraseFd,
+    kPassphraseFile,
 };
 constexpr std::array kNamePositional = {PositionalSpec{.name = "NAME", .help = "Name of the key"}};
 
-constexpr std::array<std::string_view, 1> kCreateExamples = {"sphere key create --name release"};
+constexpr std::array<std::string_view, 2> kCreateExamples = {
+    "sphere key create --name release --encrypt",
+    "sphere key create --name ci --encrypt --passphrase-fd 3 3< passphrase.txt"};
 constexpr std::array<std::string_view, 1> kImportExamples = {
     "sphere key import --name release --file release.pem"};
 constexpr std::array<std::string_view, 1> kShowExamples = {"sphere key show developer"};
+constexpr std::array<std::string_view, 2> kExportExamples = {
+    "sphere key export release --file release.pem",
+    "sphere key export release --public --file release-public.pem"};
+constexpr std::array<std::string_view, 1> kDeleteExamples = {"sphere key delete old --yes"};
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere key list"};
 
 constexpr std::array kCommands = {
@@ -130,12 +121,12 @@ constexpr std::array kCommands = {
                 .summary = "Make a signing key and its certificate",
                 .options = kCreateOptions,
                 .examples = kCreateExamples,
-                .run = run_create},
+                .run = run_key_create},
     CommandSpec{.path = "key import",
                 .summary = "Take over a private key from a PEM file",
                 .options = kImportOptions,
                 .examples = kImportExamples,
-                .run = run_import},
+                .run = run_key_import},
     CommandSpec{.path = "key show",
                 .summary = "Show one key, without its private half",
                 .positionals = kNamePositional,
@@ -145,9 +136,45 @@ constexpr std::array kCommands = {
                 .summary = "List the keys of this user",
                 .examples = kListExamples,
                 .run = run_list},
+    CommandSpec{.path = "key export",
+                .summary = "Write a key to a PEM file, encrypted unless asked otherwise",
+                .options = kExportOptions,
+                .positionals = kNamePositional,
+                .examples = kExportExamples,
+                .run = run_key_export},
+    CommandSpec{
+        .path = "key delete",
+        .summary = "Delete a key for good",
+        .positionals = kNamePositional,
+        .examples = kDeleteExamples,
+        .confirm = "Delete the key \"{0}\" for good? Nothing can be signed with it any more.",
+        .confirm_without_terminal = true,
+        .run = run_key_delete},
 };
 
 }  // namespace
+
+json::Value key_value(const crypto::KeyInfo& info) {
+  json::Value value;
+  value.set("name", info.name)
+      .set("use", crypto::to_text(info.use))
+      .set("keyId", to_hex(info.id))
+      .set("algorithm", "ECDSA P-256")
+      .set("certificate", to_hex(info.thumbprint))
+      .set("location", info.token_uri.empty() ? info.location.string() : info.token_uri)
+      .set("createdUtc", to_rfc3339(info.created))
+      .set("encrypted", info.encrypted);
+  return value;
+}
+
+Result<void> require_key_home(const Context& context) {
+  if (!context.has_home) {
+    return fail(
+        Errc::not_found, "there is no home directory to keep keys in",
+        {.reason = "local.file-not-found", .value = "HOME", .next = "set HOME or XDG_DATA_HOME"});
+  }
+  return {};
+}
 
 std::span<const CommandSpec> key_commands() { return kCommands; }
 

@@ -19,14 +19,17 @@
 #include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
+#include "cli/commands/key_secrets.h"
 #include "cli/context.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/certificate.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/crypto/encrypted_key.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/key_store.h"
 #include "sphere/crypto/secret.h"
+#include "sphere/crypto/secret_source.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/trust.h"
@@ -81,11 +84,14 @@ Result<Signing> test_key(Context& context, const fs::path& file) {
                  .signed_by = "public SDK test key"};
 }
 
-Result<Signing> key_file(const fs::path& file) {
+Result<Signing> key_file(const fs::path& file, crypto::SecretSource& secrets) {
   SPHERE_TRY_ASSIGN(const auto text, crypto::read_private_text(file));
-  auto key = crypto::PrivateKey::from_pem(text.text());
-  if (!key) {
+  auto key = crypto::read_private_key(text.text(), file.string(), &secrets);
+  if (!key && key.error().code() != Errc::unverified) {
     return tl::make_unexpected(std::move(key).error().while_doing(file.string()));
+  }
+  if (!key) {
+    return tl::make_unexpected(std::move(key).error());  // Names the file already.
   }
   auto found = crypto::Certificate::from_pem(text.text());
   std::optional<crypto::Certificate> certificate;
@@ -151,6 +157,7 @@ image::Role role_for(std::uint16_t image_type) {
 Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
   const auto test = arguments.value("compat-test-key");
   const auto name = arguments.value("key");
+  CommandSecrets secrets{context, arguments};
   if (test && name) {
     return fail(Errc::invalid_argument, "--key and --compat-test-key exclude each other",
                 {.reason = "usage.conflict", .value = *name, .next = "give one of them"});
@@ -159,7 +166,7 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
     return test_key(context, *test);
   }
   if (name && name->find('/') != std::string::npos) {
-    return key_file(*name);
+    return key_file(*name, secrets);
   }
   if (!context.has_home) {
     if (name) {
@@ -171,10 +178,11 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
     return key_of_this_run(context);
   }
   if (name || context.sign_key != "developer") {
-    SPHERE_TRY_ASSIGN(auto key, context.keys.load(name.value_or(context.sign_key)));
+    SPHERE_TRY_ASSIGN(auto key, context.keys.load(name.value_or(context.sign_key), &secrets));
     return stored_key(std::move(key));
   }
-  SPHERE_TRY_ASSIGN(auto key, context.keys.load_or_create("developer", crypto::KeyUse::image));
+  SPHERE_TRY_ASSIGN(auto key,
+                    context.keys.load_or_create("developer", crypto::KeyUse::image, &secrets));
   return stored_key(std::move(key));
 }
 
@@ -188,11 +196,11 @@ std::vector<KnownKey> known_keys(Context& context) {
     return keys;
   }
   for (const auto& name : context.keys.names()) {
-    const auto key = context.keys.load(name);
+    const auto key = context.keys.describe(name);
     if (!key) {
       context.reporter.warn(key.error().message());  // The other keys are as good as before.
     } else if (key->info.use == crypto::KeyUse::image) {
-      keys.push_back({.key = key->certificate.public_key(),
+      keys.push_back({.key = key->public_key,
                       .thumbprints = {key->info.thumbprint},
                       .kind = "developer",
                       .label = fmt::format("your key \"{}\"", name)});

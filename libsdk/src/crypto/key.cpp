@@ -120,8 +120,9 @@ Error not_a_key() {
 
 Error encrypted_key() {
   return Error{Errc::unsupported,
-               "the private key is encrypted",
-               {.reason = "key.refused", .next = "decrypt it: openssl pkey -in FILE -out FILE"}};
+               "the private key is encrypted in a way that is not read here",
+               {.reason = "key.refused",
+                .next = "encrypt it anew: openssl pkcs8 -topk8 -scrypt -in FILE -out FILE"}};
 }
 
 // Errors for blocks that hold a private key of a kind that is not read.
@@ -142,12 +143,7 @@ struct PrivateParts {
   std::array<std::byte, kPointSize> point = {};
 };
 
-Result<PrivateParts> read_private_block(const PemBlock& block) {
-  if (!block.der) {
-    return tl::make_unexpected(not_a_key());
-  }
-  SPHERE_TRY_ASSIGN(const auto raw, block.label == kSec1Label ? read_sec1(block.der->bytes(), false)
-                                                              : read_pkcs8(block.der->bytes()));
+Result<PrivateParts> make_parts(const RawPrivateKey& raw) {
   const auto point = multiply_generator(raw.scalar);
   if (!point || (raw.point && !std::ranges::equal(*raw.point, *point))) {
     return fail(Errc::corrupt, "the two halves of the private key do not belong together",
@@ -158,6 +154,15 @@ Result<PrivateParts> read_private_block(const PemBlock& block) {
     return tl::make_unexpected(not_a_key());
   }
   return PrivateParts{.pkey = std::move(pkey), .point = *point};
+}
+
+Result<PrivateParts> read_private_block(const PemBlock& block) {
+  if (!block.der) {
+    return tl::make_unexpected(not_a_key());
+  }
+  SPHERE_TRY_ASSIGN(const auto raw, block.label == kSec1Label ? read_sec1(block.der->bytes(), false)
+                                                              : read_pkcs8(block.der->bytes()));
+  return make_parts(raw);
 }
 
 }  // namespace
@@ -218,6 +223,8 @@ std::array<std::byte, 64> PublicKey::point() const {
   std::ranges::copy(std::span{spki_}.last(xy.size()), xy.begin());
   return xy;
 }
+
+std::string PublicKey::pem() const { return to_pem("PUBLIC KEY", spki_); }
 
 Result<void> PublicKey::verify(const Sha256Digest& digest,
                                std::span<const std::byte, kSignatureSize> signature) const {
@@ -285,6 +292,13 @@ Result<PrivateKey> PrivateKey::from_pem(std::string_view pem) {
     }
   }
   return tl::make_unexpected(not_a_key());
+}
+
+Result<PrivateKey> private_key_from_pkcs8(std::span<const std::byte> der) {
+  SPHERE_TRY_ASSIGN(const auto raw, read_pkcs8(der));
+  SPHERE_TRY_ASSIGN(auto parts, make_parts(raw));
+  return PrivateKey{std::make_unique<PrivateKey::Handle>(
+      PrivateKey::Handle{.pkey = std::move(parts.pkey), .point = parts.point})};
 }
 
 Result<PrivateKey> PrivateKey::from_file(const std::filesystem::path& path) {

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/crypto/der.h"
 #include "libsdk/src/crypto/openssl.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
@@ -19,68 +20,12 @@
 namespace sphere::crypto {
 namespace {
 
-// DER tags (X.690).
-constexpr std::uint8_t kInteger = 0x02;
-constexpr std::uint8_t kBitString = 0x03;
-constexpr std::uint8_t kOctetString = 0x04;
-constexpr std::uint8_t kObjectId = 0x06;
-constexpr std::uint8_t kSequence = 0x30;
-constexpr std::uint8_t kContext0 = 0xA0;
-constexpr std::uint8_t kContext1 = 0xA1;
-
 // 1.2.840.10045.2.1 and 1.2.840.10045.3.1.7 (RFC 5480).
 constexpr std::array<std::uint8_t, 7> kEcPublicKey = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
 constexpr std::array<std::uint8_t, 8> kPrime256v1 = {0x2A, 0x86, 0x48, 0xCE,
                                                      0x3D, 0x03, 0x01, 0x07};
 
 using Bytes = std::span<const std::byte>;
-
-struct Element {
-  std::uint8_t tag = 0;
-  Bytes content;
-};
-
-// Definite lengths of at most 65,535 bytes: more than any key has.
-std::optional<Element> read_element(Reader& reader) {
-  const auto tag = reader.little_endian<std::uint8_t>();
-  const auto first = reader.little_endian<std::uint8_t>();
-  if (!tag || !first) {
-    return std::nullopt;
-  }
-  std::size_t length = *first;
-  if (*first >= 0x80) {
-    const std::size_t count = *first & 0x7FU;
-    if (count < 1 || count > 2) {
-      return std::nullopt;
-    }
-    length = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto byte = reader.little_endian<std::uint8_t>();
-      if (!byte) {
-        return std::nullopt;
-      }
-      length = length << 8U | *byte;
-    }
-  }
-  const auto content = reader.bytes(length);
-  if (!content) {
-    return std::nullopt;
-  }
-  return Element{.tag = *tag, .content = *content};
-}
-
-std::optional<Bytes> read_tagged(Reader& reader, std::uint8_t tag) {
-  const auto element = read_element(reader);
-  if (!element || element->tag != tag) {
-    return std::nullopt;
-  }
-  return element->content;
-}
-
-template <std::size_t kSize>
-bool equals(Bytes bytes, const std::array<std::uint8_t, kSize>& other) {
-  return std::ranges::equal(bytes, std::as_bytes(std::span{other}));
-}
 
 bool is_version(std::optional<Bytes> integer, std::uint8_t version) {
   return integer && integer->size() == 1 && std::to_integer<std::uint8_t>((*integer)[0]) == version;
@@ -98,18 +43,24 @@ tl::unexpected<Error> unsupported(std::string_view what) {
 // AlgorithmIdentifier: ecPublicKey with the named curve P-256.
 Result<void> check_algorithm(Bytes content) {
   Reader reader{content};
-  const auto algorithm = read_tagged(reader, kObjectId);
+  const auto algorithm = read_der(reader, kDerObjectId);
   if (!algorithm) {
     return corrupt("key algorithm");
   }
-  if (!equals(*algorithm, kEcPublicKey)) {
+  if (!der_equals(*algorithm, kEcPublicKey)) {
     return unsupported("the key is not an elliptic-curve key");
   }
-  const auto curve = read_element(reader);
+  const auto curve = read_der_element(reader);
   if (!curve) {
     return corrupt("key algorithm");
   }
-  if (curve->tag != kObjectId || !equals(curve->content, kPrime256v1)) {
+  if (curve->tag == kDerSequence) {
+    return unsupported("the key spells out the parameters of its curve instead of naming it");
+  }
+  if (reader.left() != 0) {
+    return corrupt("key algorithm");
+  }
+  if (curve->tag != kDerObjectId || !der_equals(curve->content, kPrime256v1)) {
     return unsupported("the key is on another curve");
   }
   return {};
@@ -133,17 +84,21 @@ Result<Bytes> read_point(Bytes bits) {
 }
 
 // [0] parameters or [1] public key of an ECPrivateKey.
-Result<void> read_sec1_option(const Element& element, bool& curve_known, RawPrivateKey& key) {
+Result<void> read_sec1_option(const DerElement& element, bool& curve_known, RawPrivateKey& key) {
   Reader inner{element.content};
-  if (element.tag == kContext0) {
-    const auto curve = read_tagged(inner, kObjectId);
-    if (!curve || !equals(*curve, kPrime256v1)) {
+  if (element.tag == kDerContext0) {
+    const auto curve = read_der_element(inner);
+    if (curve && curve->tag == kDerSequence) {
+      return unsupported("the key spells out the parameters of its curve instead of naming it");
+    }
+    if (!curve || inner.left() != 0 || curve->tag != kDerObjectId ||
+        !der_equals(curve->content, kPrime256v1)) {
       return unsupported("the key is on another curve");
     }
     curve_known = true;
     return {};
   }
-  const auto bits = element.tag == kContext1 ? read_tagged(inner, kBitString) : std::nullopt;
+  const auto bits = element.tag == kDerContext1 ? read_der(inner, kDerBitString) : std::nullopt;
   if (!bits) {
     return corrupt("private key");
   }
@@ -154,7 +109,7 @@ Result<void> read_sec1_option(const Element& element, bool& curve_known, RawPriv
 // Both are optional.
 Result<void> read_sec1_options(Reader& reader, bool& curve_known, RawPrivateKey& key) {
   while (reader.left() > 0) {
-    const auto element = read_element(reader);
+    const auto element = read_der_element(reader);
     if (!element) {
       return corrupt("private key");
     }
@@ -167,17 +122,17 @@ Result<void> read_sec1_options(Reader& reader, bool& curve_known, RawPrivateKey&
 
 Result<std::array<std::byte, kPointSize>> read_spki(Bytes der) {
   Reader file{der};
-  const auto outer = read_tagged(file, kSequence);
+  const auto outer = read_der(file, kDerSequence);
   if (!outer || file.left() != 0) {
     return corrupt("public key");
   }
   Reader reader{*outer};
-  const auto algorithm = read_tagged(reader, kSequence);
+  const auto algorithm = read_der(reader, kDerSequence);
   if (!algorithm) {
     return corrupt("public key");
   }
   SPHERE_TRY(check_algorithm(*algorithm));
-  const auto bits = read_tagged(reader, kBitString);
+  const auto bits = read_der(reader, kDerBitString);
   if (!bits || reader.left() != 0) {
     return corrupt("public key");
   }
@@ -189,15 +144,15 @@ Result<std::array<std::byte, kPointSize>> read_spki(Bytes der) {
 
 Result<RawPrivateKey> read_sec1(Bytes der, bool curve_known) {
   Reader file{der};
-  const auto outer = read_tagged(file, kSequence);
+  const auto outer = read_der(file, kDerSequence);
   if (!outer || file.left() != 0) {
     return corrupt("private key");
   }
   Reader reader{*outer};
-  if (!is_version(read_tagged(reader, kInteger), 1)) {
+  if (!is_version(read_der(reader, kDerInteger), 1)) {
     return corrupt("private key");
   }
-  const auto scalar = read_tagged(reader, kOctetString);
+  const auto scalar = read_der(reader, kDerOctetString);
   if (!scalar) {
     return corrupt("private key");
   }
@@ -214,22 +169,28 @@ Result<RawPrivateKey> read_sec1(Bytes der, bool curve_known) {
 
 Result<RawPrivateKey> read_pkcs8(Bytes der) {
   Reader file{der};
-  const auto outer = read_tagged(file, kSequence);
+  const auto outer = read_der(file, kDerSequence);
   if (!outer || file.left() != 0) {
     return corrupt("private key");
   }
   Reader reader{*outer};
-  if (!is_version(read_tagged(reader, kInteger), 0)) {
+  if (!is_version(read_der(reader, kDerInteger), 0)) {
     return corrupt("private key");
   }
-  const auto algorithm = read_tagged(reader, kSequence);
+  const auto algorithm = read_der(reader, kDerSequence);
   if (!algorithm) {
     return corrupt("private key");
   }
   SPHERE_TRY(check_algorithm(*algorithm));
-  const auto inner = read_tagged(reader, kOctetString);  // Attributes may follow; they say nothing.
+  const auto inner = read_der(reader, kDerOctetString);
   if (!inner) {
     return corrupt("private key");
+  }
+  while (reader.left() > 0) {  // Attributes [0] may follow; they say nothing.
+    const auto attributes = read_der_element(reader);
+    if (!attributes || attributes->tag != kDerContext0) {
+      return corrupt("private key");
+    }
   }
   return read_sec1(*inner, true);
 }

@@ -8,6 +8,7 @@
 
 #include "libsdk/src/crypto/openssl.h"
 #include "sphere/core/result.h"
+#include "sphere/crypto/key.h"
 
 namespace sphere::crypto {
 
@@ -25,5 +26,8 @@ struct RawPrivateKey {
 [[nodiscard]] Result<RawPrivateKey> read_sec1(std::span<const std::byte> der, bool curve_known);
 // PKCS#8 PrivateKeyInfo (RFC 5208).
 [[nodiscard]] Result<RawPrivateKey> read_pkcs8(std::span<const std::byte> der);
+
+// The key of a PrivateKeyInfo. Errors: corrupt, unsupported.
+[[nodiscard]] Result<PrivateKey> private_key_from_pkcs8(std::span<const std::byte> der);
 
 }  // namespace sphere::crypto

@@ -2,8 +2,12 @@
 #include "sphere/crypto/key_store.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,20 +18,22 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/crypto/key_file.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/certificate.h"
+#include "sphere/crypto/encrypted_key.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/secret.h"
+#include "sphere/crypto/secret_source.h"
 
 namespace sphere::crypto {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kUseLine = "Sphere-Key-Use: ";
 constexpr std::string_view kSuffix = ".pem";
 constexpr std::int64_t kValidity = std::int64_t{20} * 365 * 24 * 3600;  // About 20 years.
 
@@ -61,32 +67,29 @@ Result<Certificate> certify(std::string_view name, const PrivateKey& key, KeyUse
   return make_certificate(request, public_key, key);
 }
 
-KeyInfo info_of(std::string_view name, KeyUse use, const Certificate& certificate,
-                const fs::path& location) {
-  return {.name = std::string{name},
-          .use = use,
-          .id = certificate.public_key().id(),
-          .thumbprint = certificate.thumbprint(),
-          .created = certificate.not_before(),
-          .location = location};
+KeyDescription describe_new(std::string_view name, KeyUse use, Certificate certificate,
+                            const fs::path& location) {
+  KeyInfo info{.name = std::string{name},
+               .use = use,
+               .id = certificate.public_key().id(),
+               .thumbprint = certificate.thumbprint(),
+               .created = certificate.not_before(),
+               .location = location};
+  auto key = certificate.public_key();
+  return {
+      .info = std::move(info), .public_key = std::move(key), .certificate = std::move(certificate)};
 }
 
-// Writes the key file; it appears complete, readable by its owner only, or not at all.
-Result<void> write_key(const fs::path& path, KeyUse use, const PrivateKey& key,
-                       const Certificate& certificate) {
-  SPHERE_TRY(make_directories(path.parent_path(), 0700));
-  SPHERE_TRY_ASSIGN(auto file, AtomicFile::create(path, {.mode = 0600, .replace = false}));
-  const auto use_line = fmt::format("{}{}\n", kUseLine, to_text(use));
-  const auto pem = key.to_pem();
-  if (pem.bytes().empty()) {
-    return fail(Errc::io, "cannot write the private key as text",
-                {.reason = "internal.bug", .value = path.string()});
+// The private half as PEM, encrypted if there is a passphrase.
+Result<Secret> key_block(const PrivateKey& key, const Secret* passphrase) {
+  if (passphrase != nullptr) {
+    return encrypt_key(key, *passphrase);
   }
-  const auto certificate_pem = certificate.pem();
-  SPHERE_TRY(file.write(std::as_bytes(std::span{use_line})));
-  SPHERE_TRY(file.write(pem.bytes()));
-  SPHERE_TRY(file.write(std::as_bytes(std::span{certificate_pem})));
-  return file.commit();
+  auto pem = key.to_pem();
+  if (pem.bytes().empty()) {
+    return fail(Errc::io, "cannot write the private key as text", {.reason = "internal.bug"});
+  }
+  return pem;
 }
 
 Error name_taken(std::string_view name, const fs::path& path) {
@@ -97,19 +100,49 @@ Error name_taken(std::string_view name, const fs::path& path) {
                 .next = "choose another name, or use it: sphere key show " + std::string{name}}};
 }
 
-Result<KeyUse> use_in(std::string_view text, const fs::path& path) {
-  if (text.starts_with(kUseLine)) {
-    const auto line = text.substr(kUseLine.size(), text.find('\n') - kUseLine.size());
-    if (auto use = parse_key_use(trim(line))) {
-      return use;
-    }
-  }
-  return fail(Errc::corrupt,
-              fmt::format("the key file {} does not say what the key is for", path.string()),
-              {.reason = "key.refused",
-               .value = path.string(),
-               .next = fmt::format("its first line must be \"{}image\"", kUseLine)});
+Error no_such_key(std::string_view name, const std::vector<std::string>& names) {
+  const auto near = nearest(name, names);
+  return Error{Errc::not_found,
+               fmt::format("there is no key named \"{}\"", name),
+               {.reason = "key.not-found",
+                .value = std::string{name},
+                .next = near.empty() ? fmt::format("make it: sphere key create --name {}", name)
+                                     : fmt::format("did you mean {}?", join(near, ", "))}};
 }
+
+// The file of a new key; the name may be taken.
+Result<KeyInfo> write_new(KeyDescription key, std::string_view block) {
+  if (auto written = write_key_file(key, block); !written) {
+    return tl::make_unexpected(written.error().code() == Errc::exists
+                                   ? name_taken(key.info.name, key.info.location)
+                                   : std::move(written).error());
+  }
+  return std::move(key.info);
+}
+
+std::string describe_for_people(std::string_view name) {
+  return fmt::format("the key \"{}\"", name);
+}
+
+Secret joined(std::span<const std::byte> block, const std::optional<Certificate>& certificate) {
+  const auto pem = certificate ? certificate->pem() : std::string{};
+  std::vector<std::byte> bytes;
+  bytes.reserve(block.size() + pem.size());  // Once: nothing is left behind.
+  std::ranges::copy(block, std::back_inserter(bytes));
+  std::ranges::copy(std::as_bytes(std::span{pem}), std::back_inserter(bytes));
+  return Secret{std::move(bytes)};
+}
+
+// Names the file, unless the error is about a passphrase and where that comes from.
+Error in_file(Error error, const fs::path& path) {
+  const bool about_file = error.code() == Errc::corrupt || error.code() == Errc::unsupported ||
+                          error.code() == Errc::too_large;
+  return about_file ? std::move(error).while_doing(path.string()) : std::move(error);
+}
+
+constexpr std::array kUses = {KeyUse::image,      KeyUse::device_api_ca, KeyUse::capability,
+                              KeyUse::root,       KeyUse::targets,       KeyUse::dump,
+                              KeyUse::trust_store};
 
 }  // namespace
 
@@ -119,88 +152,173 @@ std::string_view to_text(KeyUse use) {
       return "image";
     case KeyUse::device_api_ca:
       return "device-api-ca";
+    case KeyUse::capability:
+      return "capability";
+    case KeyUse::root:
+      return "root";
+    case KeyUse::targets:
+      return "targets";
+    case KeyUse::dump:
+      return "dump";
+    case KeyUse::trust_store:
+      return "trust-store";
   }
   return "";
 }
 
 Result<KeyUse> parse_key_use(std::string_view text) {
-  for (const auto use : {KeyUse::image, KeyUse::device_api_ca}) {
+  std::vector<std::string> words;
+  for (const auto use : kUses) {
     if (to_text(use) == text) {
       return use;
     }
+    words.emplace_back(to_text(use));
   }
   return fail(Errc::invalid_argument, fmt::format("\"{}\" is not a use of a key", text),
               {.reason = "usage.bad-value",
                .value = std::string{text},
-               .next = "use image or device-api-ca"});
+               .next = "use one of " + join(words, ", ")});
 }
 
 KeyStore::KeyStore(fs::path directory, const Clock& clock)
     : directory_{std::move(directory)}, clock_{&clock} {}
 
-Result<KeyInfo> KeyStore::create(std::string_view name, KeyUse use) {
-  SPHERE_TRY(check_name(name));
-  SPHERE_TRY_ASSIGN(const auto key, PrivateKey::generate());
-  SPHERE_TRY_ASSIGN(const auto certificate, certify(name, key, use, clock_->unix_seconds()));
-  const auto path = directory_ / fmt::format("{}{}", name, kSuffix);
-  if (auto written = write_key(path, use, key, certificate); !written) {
-    return tl::make_unexpected(written.error().code() == Errc::exists ? name_taken(name, path)
-                                                                      : std::move(written).error());
-  }
-  return info_of(name, use, certificate, path);
+fs::path KeyStore::path_of(std::string_view name) const {
+  return directory_ / fmt::format("{}{}", name, kSuffix);
 }
 
-Result<KeyInfo> KeyStore::import(std::string_view name, KeyUse use, const fs::path& pem_file) {
+Result<KeyInfo> KeyStore::create(std::string_view name, KeyUse use, const Secret* passphrase) {
   SPHERE_TRY(check_name(name));
-  SPHERE_TRY_ASSIGN(const auto key, PrivateKey::from_file(pem_file));
+  SPHERE_TRY_ASSIGN(const auto key, PrivateKey::generate());
+  SPHERE_TRY_ASSIGN(auto certificate, certify(name, key, use, clock_->unix_seconds()));
+  SPHERE_TRY_ASSIGN(const auto block, key_block(key, passphrase));
+  auto description = describe_new(name, use, std::move(certificate), path_of(name));
+  description.info.encrypted = passphrase != nullptr;
+  return write_new(std::move(description), block.text());
+}
+
+Result<KeyInfo> KeyStore::import(std::string_view name, KeyUse use, const fs::path& pem_file,
+                                 SecretSource* secrets, const Secret* passphrase) {
+  SPHERE_TRY(check_name(name));
   SPHERE_TRY_ASSIGN(const auto text, read_private_text(pem_file));
+  const auto encrypted = encrypted_key_block(text.text());
+  if (encrypted && passphrase != nullptr) {
+    return fail(Errc::invalid_argument, fmt::format("{} is encrypted already", pem_file.string()),
+                {.reason = "usage.conflict",
+                 .value = pem_file.string(),
+                 .next = "import it without --encrypt"});
+  }
+  auto key = read_private_key(text.text(), pem_file.string(), secrets);
+  if (!key) {
+    return tl::make_unexpected(in_file(std::move(key).error(), pem_file));
+  }
   auto certificate = Certificate::from_pem(text.text());
-  if (!certificate || !(certificate->public_key() == key.public_key())) {
-    certificate = certify(name, key, use, clock_->unix_seconds());
+  if (!certificate || !(certificate->public_key() == key->public_key())) {
+    certificate = certify(name, *key, use, clock_->unix_seconds());
   }
   if (!certificate) {
     return tl::make_unexpected(std::move(certificate).error());
   }
-  const auto path = directory_ / fmt::format("{}{}", name, kSuffix);
-  if (auto written = write_key(path, use, key, *certificate); !written) {
-    return tl::make_unexpected(written.error().code() == Errc::exists ? name_taken(name, path)
-                                                                      : std::move(written).error());
+  auto description = describe_new(name, use, *std::move(certificate), path_of(name));
+  if (encrypted) {
+    description.info.encrypted = true;
+    return write_new(std::move(description), fmt::format("{}\n", *encrypted));
   }
-  return info_of(name, use, *certificate, path);
+  description.info.encrypted = passphrase != nullptr;
+  SPHERE_TRY_ASSIGN(const auto block, key_block(*key, passphrase));
+  return write_new(std::move(description), block.text());
 }
 
-Result<StoredKey> KeyStore::load(std::string_view name) const {
+Result<KeyInfo> KeyStore::add_token_key(std::string_view name, KeyUse use, const TokenKey& key) {
   SPHERE_TRY(check_name(name));
-  const auto path = directory_ / fmt::format("{}{}", name, kSuffix);
-  auto text = read_private_text(path);
+  for (const auto& line : {key.uri, key.module}) {
+    if (line != escape_control(line)) {
+      return fail(Errc::invalid_argument, "a URI or path of a token holds a control character",
+                  {.reason = "usage.bad-value", .value = escape_control(line)});
+    }
+  }
+  KeyInfo info{
+      .name = std::string{name},
+      .use = use,
+      .id = key.public_key.id(),
+      .thumbprint = key.certificate ? key.certificate->thumbprint() : sha1(key.public_key.spki()),
+      .created = clock_->unix_seconds(),
+      .location = path_of(name),
+      .token_uri = key.uri,
+      .token_module = key.module};
+  return write_new(
+      {.info = std::move(info), .public_key = key.public_key, .certificate = key.certificate}, "");
+}
+
+Result<Secret> KeyStore::export_key(std::string_view name, bool plain,
+                                    SecretSource& secrets) const {
+  SPHERE_TRY_ASSIGN(const auto text, read(name));
+  const auto sealed = encrypted_key_block(text.text());
+  if (sealed && !plain) {
+    SPHERE_TRY_ASSIGN(const auto description, read_key_file(text.text(), name, path_of(name)));
+    const auto line = fmt::format("{}\n", *sealed);
+    return joined(std::as_bytes(std::span{line}), description.certificate);
+  }
+  SPHERE_TRY_ASSIGN(const auto stored, load(name, &secrets));
+  if (plain) {
+    SPHERE_TRY_ASSIGN(const auto block, key_block(stored.key, nullptr));
+    return joined(block.bytes(), stored.certificate);
+  }
+  SPHERE_TRY_ASSIGN(const auto passphrase,
+                    secrets.get(SecretKind::new_passphrase, describe_for_people(name)));
+  SPHERE_TRY_ASSIGN(const auto block, key_block(stored.key, &passphrase));
+  return joined(block.bytes(), stored.certificate);
+}
+
+Result<void> KeyStore::remove(std::string_view name) {
+  SPHERE_TRY(check_name(name));
+  const auto path = path_of(name);
+  std::error_code error;
+  const bool removed = fs::remove(path, error);
+  if (error) {
+    return tl::make_unexpected(system_error("remove", path, error.value()));
+  }
+  if (!removed) {
+    return tl::make_unexpected(no_such_key(name, names()));
+  }
+  return sync_directory(directory_);
+}
+
+Result<Secret> KeyStore::read(std::string_view name) const {
+  SPHERE_TRY(check_name(name));
+  auto text = read_private_text(path_of(name));
   if (!text && text.error().code() == Errc::not_found) {
-    const auto near = nearest(name, names());
-    return fail(Errc::not_found, fmt::format("there is no key named \"{}\"", name),
-                {.reason = "key.not-found",
-                 .value = std::string{name},
-                 .next = near.empty() ? fmt::format("make it: sphere key create --name {}", name)
-                                      : fmt::format("did you mean {}?", join(near, ", "))});
+    return tl::make_unexpected(no_such_key(name, names()));
   }
-  if (!text) {
-    return tl::make_unexpected(std::move(text).error());
+  return text;
+}
+
+Result<KeyDescription> KeyStore::describe(std::string_view name) const {
+  SPHERE_TRY_ASSIGN(const auto text, read(name));
+  return read_key_file(text.text(), name, path_of(name));
+}
+
+Result<StoredKey> KeyStore::load(std::string_view name, SecretSource* secrets) const {
+  SPHERE_TRY_ASSIGN(const auto text, read(name));
+  const auto path = path_of(name);
+  SPHERE_TRY_ASSIGN(auto description, read_key_file(text.text(), name, path));
+  if (!description.info.token_uri.empty() || !description.certificate) {
+    return fail(Errc::unsupported,
+                fmt::format("the key \"{}\" is on a token and cannot leave it", name),
+                {.reason = "key.refused", .value = description.info.token_uri});
   }
-  SPHERE_TRY_ASSIGN(const auto use, use_in(text->text(), path));
-  auto key = PrivateKey::from_pem(text->text());
+  auto key = read_private_key(text.text(), describe_for_people(name), secrets);
   if (!key) {
-    return tl::make_unexpected(std::move(key).error().while_doing(path.string()));
+    return tl::make_unexpected(in_file(std::move(key).error(), path));
   }
-  auto certificate = Certificate::from_pem(text->text());
-  if (!certificate) {
-    return tl::make_unexpected(std::move(certificate).error().while_doing(path.string()));
-  }
-  if (!(certificate->public_key() == key->public_key())) {
+  if (!(description.public_key == key->public_key())) {
     return fail(Errc::corrupt,
                 fmt::format("the certificate in {} belongs to another key", path.string()),
                 {.reason = "key.refused", .value = path.string()});
   }
-  auto info = info_of(name, use, *certificate, path);
-  return StoredKey{
-      .info = std::move(info), .key = *std::move(key), .certificate = *std::move(certificate)};
+  return StoredKey{.info = std::move(description.info),
+                   .key = *std::move(key),
+                   .certificate = *std::move(description.certificate)};
 }
 
 std::vector<std::string> KeyStore::names() const {
@@ -219,17 +337,33 @@ std::vector<std::string> KeyStore::names() const {
   return found;
 }
 
-Result<std::vector<KeyInfo>> KeyStore::list() const {
-  std::vector<KeyInfo> result;
+KeyListing KeyStore::list() const {
+  KeyListing result;
   for (const auto& name : names()) {
-    SPHERE_TRY_ASSIGN(auto key, load(name));
-    result.push_back(std::move(key.info));
+    auto key = describe(name);
+    if (key) {
+      result.keys.push_back(std::move(key->info));
+    } else {
+      result.unreadable.push_back(std::move(key).error());
+    }
   }
   return result;
 }
 
-Result<StoredKey> KeyStore::load_or_create(std::string_view name, KeyUse use) {
-  auto key = load(name);
+Result<KeyDescription> KeyStore::describe_or_create(std::string_view name, KeyUse use) {
+  auto key = describe(name);
+  if (key || key.error().code() != Errc::not_found) {
+    return key;
+  }
+  if (auto made = create(name, use); !made && made.error().code() != Errc::exists) {
+    return tl::make_unexpected(std::move(made).error());
+  }
+  return describe(name);
+}
+
+Result<StoredKey> KeyStore::load_or_create(std::string_view name, KeyUse use,
+                                           SecretSource* secrets) {
+  auto key = load(name, secrets);
   if (key || key.error().code() != Errc::not_found) {
     return key;
   }
@@ -237,7 +371,7 @@ Result<StoredKey> KeyStore::load_or_create(std::string_view name, KeyUse use) {
   if (auto made = create(name, use); !made && made.error().code() != Errc::exists) {
     return tl::make_unexpected(std::move(made).error());
   }
-  return load(name);
+  return load(name, secrets);
 }
 
 }  // namespace sphere::crypto

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 
 #include "sphere/core/encoding.h"
@@ -57,7 +60,9 @@ std::optional<PemBlock> next_pem_block(std::string_view text) {
   }
   rest.remove_prefix(label.size() + kDashes.size());
   const auto body = text.substr(body_at, end - body_at);
+  const auto whole = text.substr(begin, text.size() - rest.size() - begin);
   PemBlock block{.label = label,
+                 .text = whole,
                  .encrypted = body.find("ENCRYPTED") != std::string_view::npos,
                  .der = std::nullopt,
                  .rest = rest};
@@ -65,6 +70,17 @@ std::optional<PemBlock> next_pem_block(std::string_view text) {
     block.der = decode(body);
   }
   return block;
+}
+
+std::string to_pem(std::string_view label, std::span<const std::byte> der) {
+  constexpr std::size_t kLine = 64;  // RFC 7468, section 2
+  std::string text = fmt::format("{}{}{}\n", kBegin, label, kDashes);
+  const auto base64 = to_base64(der);
+  for (std::size_t at = 0; at < base64.size(); at += kLine) {
+    text += std::string_view{base64}.substr(at, kLine);
+    text += '\n';
+  }
+  return text + fmt::format("{}{}{}\n", kEnd, label, kDashes);
 }
 
 }  // namespace sphere::crypto

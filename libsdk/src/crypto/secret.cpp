@@ -38,6 +38,11 @@ Secret& Secret::operator=(Secret&& other) noexcept {
 
 Secret::~Secret() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
+void Secret::shorten(std::size_t size) noexcept {
+  OPENSSL_cleanse(bytes_.data() + size, bytes_.size() - size);
+  bytes_.resize(size);
+}
+
 std::string_view Secret::text() const noexcept {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes seen as characters.
   return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
@@ -63,7 +68,8 @@ Result<Secret> read_private_text(const std::filesystem::path& path) {
                     status.st_mode & 07777U),
         {.reason = "key.refused", .value = path.string(), .next = "chmod 600 " + path.string()});
   }
-  std::vector<std::byte> bytes(kMaxKeyFile + 1);
+  Secret content{std::vector<std::byte>(kMaxKeyFile + 1)};
+  const auto bytes = content.writable();
   std::size_t filled = 0;
   while (filled < bytes.size()) {
     const auto count = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
@@ -83,8 +89,8 @@ Result<Secret> read_private_text(const std::filesystem::path& path) {
                 fmt::format("{} is larger than {} bytes", path.string(), kMaxKeyFile),
                 {.reason = "key.refused", .value = path.string()});
   }
-  bytes.resize(filled);
-  return Secret{std::move(bytes)};
+  content.shorten(filled);
+  return content;
 }
 
 }  // namespace sphere::crypto

@@ -93,8 +93,11 @@ Result<void> make_tls(const fs::path& directory, const std::string& device_id,
 }
 
 Result<void> trust_developer(const fs::path& directory, crypto::KeyStore& keys) {
-  SPHERE_TRY_ASSIGN(const auto developer, keys.load_or_create("developer", crypto::KeyUse::image));
-  return write_file(directory / "developer.pem", developer.certificate.pem(), {.mode = 0600});
+  SPHERE_TRY_ASSIGN(const auto developer,
+                    keys.describe_or_create("developer", crypto::KeyUse::image));
+  const auto& certificate = developer.certificate;
+  return write_file(directory / "developer.pem",
+                    certificate ? certificate->pem() : developer.public_key.pem(), {.mode = 0600});
 }
 
 Result<void> make_trust(const fs::path& directory, const BoardConfig& config,

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ class PublicKey {
 
   [[nodiscard]] const std::vector<std::byte>& spki() const noexcept { return spki_; }
   [[nodiscard]] std::array<std::byte, 64> point() const;  // x | y.
+  [[nodiscard]] std::string pem() const;                  // "PUBLIC KEY"
   [[nodiscard]] KeyId id() const { return sha256(spki_); }
 
   // Checks an ECDSA signature over a SHA-256 digest. Errors: unverified (does not match, or r or s
@@ -77,6 +79,7 @@ class PrivateKey {
   [[nodiscard]] const Handle& handle() const noexcept { return *handle_; }
 
  private:
+  friend Result<PrivateKey> private_key_from_pkcs8(std::span<const std::byte> der);
   explicit PrivateKey(std::unique_ptr<Handle> handle);
   std::unique_ptr<Handle> handle_;
 };

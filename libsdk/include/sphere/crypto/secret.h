@@ -27,6 +27,12 @@ class Secret {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::string_view text() const noexcept;
 
+  // For the function that fills it. shorten() wipes what it cuts off; `size` <= bytes().size().
+  [[nodiscard]] std::span<std::byte> writable() noexcept { return bytes_; }
+  void shorten(std::size_t size) noexcept;
+  // Another owner of the same bytes, wiped on its own.
+  [[nodiscard]] Secret clone() const { return Secret{bytes_}; }
+
  private:
   std::vector<std::byte> bytes_;
 };
