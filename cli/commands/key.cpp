@@ -16,7 +16,9 @@
 #include "sphere/core/clock.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/crypto/pkcs11.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -58,6 +60,47 @@ Result<Output> run_list(Context& context, const Arguments& /*arguments*/) {
                                       error.hint().next.empty() ? "" : "; " + error.hint().next));
   }
   output.verdict_failed = !listing.unreadable.empty();
+  return output;
+}
+
+json::Value token_value(const crypto::TokenInfo& token) {
+  json::Value keys = json::Array{};
+  for (const auto& key : token.keys) {
+    json::Value value;
+    value.set("label", key.label)
+        .set("id", to_hex(key.id))
+        .set("keyId", key.key_id ? json::Value{to_hex(*key.key_id)} : json::Value{});
+    keys.push(std::move(value));
+  }
+  json::Value value;
+  value.set("token", token.label)
+      .set("slot", token.slot)
+      .set("serial", token.serial)
+      .set("manufacturer", token.manufacturer)
+      .set("model", token.model)
+      .set("pinLocked", token.pin_locked)
+      .set("keys", std::move(keys));
+  return value;
+}
+
+Result<Output> run_list_tokens(Context& /*context*/, const Arguments& arguments) {
+  SPHERE_TRY_ASSIGN(const auto tokens, crypto::list_tokens(arguments.value("module").value_or("")));
+  Output output;
+  output.data = json::Array{};
+  for (const auto& token : tokens) {
+    output.text += fmt::format("{}  (slot {}, serial {}, {}{})\n", escape_control(token.label),
+                               token.slot, escape_control(token.serial),
+                               escape_control(token.model), token.pin_locked ? ", PIN locked" : "");
+    for (const auto& key : token.keys) {
+      output.text += fmt::format("  {}  id {}  key id {}\n", escape_control(key.label),
+                                 to_hex(key.id), key.key_id ? to_hex(*key.key_id) : "not P-256");
+    }
+    output.data.push(token_value(token));
+  }
+  if (tokens.empty()) {
+    output.text = "No tokens.\n";
+  }
+  output.text.pop_back();
   return output;
 }
 
@@ -116,6 +159,13 @@ constexpr std::array<std::string_view, 2> kExportExamples = {
 constexpr std::array<std::string_view, 1> kDeleteExamples = {"sphere key delete old --yes"};
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere key list"};
 
+constexpr std::array kTokenOptions = {
+    OptionSpec{.name = "module",
+               .value_name = "FILE",
+               .help = "Library of the token's maker; the usual ones are tried when not given"}};
+constexpr std::array<std::string_view, 1> kTokenExamples = {
+    "sphere key list-tokens --module /usr/lib/softhsm/libsofthsm2.so"};
+
 constexpr std::array kCommands = {
     CommandSpec{.path = "key create",
                 .summary = "Make a signing key and its certificate",
@@ -136,6 +186,11 @@ constexpr std::array kCommands = {
                 .summary = "List the keys of this user",
                 .examples = kListExamples,
                 .run = run_list},
+    CommandSpec{.path = "key list-tokens",
+                .summary = "List the PKCS#11 tokens and the keys in them",
+                .options = kTokenOptions,
+                .examples = kTokenExamples,
+                .run = run_list_tokens},
     CommandSpec{.path = "key export",
                 .summary = "Write a key to a PEM file, encrypted unless asked otherwise",
                 .options = kExportOptions,

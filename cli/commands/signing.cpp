@@ -28,6 +28,7 @@
 #include "sphere/crypto/encrypted_key.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/crypto/pkcs11.h"
 #include "sphere/crypto/secret.h"
 #include "sphere/crypto/secret_source.h"
 #include "sphere/crypto/signer.h"
@@ -101,6 +102,37 @@ Result<Signing> key_file(const fs::path& file, crypto::SecretSource& secrets) {
   return signing_with(*std::move(key), std::move(certificate), file.string());
 }
 
+// A PIN whose file the URI names is read there; any other is asked for.
+class TokenPins final : public crypto::SecretSource {
+ public:
+  TokenPins(std::string file, crypto::SecretSource& others)
+      : file_{std::move(file)}, others_{&others} {}
+  [[nodiscard]] Result<crypto::Secret> get(crypto::SecretKind kind,
+                                           std::string_view what) override {
+    if (file_.empty()) {
+      return others_->get(kind, what);
+    }
+    constexpr std::string_view kScheme = "file:";
+    const auto path = file_.starts_with(kScheme) ? file_.substr(kScheme.size()) : file_;
+    SPHERE_TRY_ASSIGN(auto pin, crypto::read_private_text(path));
+    pin.shorten(std::min(pin.text().find_first_of("\r\n"), pin.text().size()));
+    return pin;
+  }
+  [[nodiscard]] unsigned attempts() const override { return 1; }
+
+ private:
+  std::string file_;
+  crypto::SecretSource* others_;
+};
+
+Result<Signing> token_key(const std::string& text, crypto::SecretSource& secrets) {
+  SPHERE_TRY_ASSIGN(const auto uri, crypto::parse_token_uri(text));
+  TokenPins pins{uri.pin_source, secrets};
+  SPHERE_TRY_ASSIGN(auto signer, crypto::TokenSigner::open(uri, pins));
+  auto label = signer->label();
+  return Signing{.signer = std::move(signer), .signed_by = std::move(label)};
+}
+
 Result<Signing> stored_key(crypto::StoredKey key) {
   if (key.info.use != crypto::KeyUse::image) {
     return fail(Errc::invalid_argument,
@@ -164,6 +196,9 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
   }
   if (test) {
     return test_key(context, *test);
+  }
+  if (const auto& key = name ? *name : context.sign_key; crypto::is_token_uri(key)) {
+    return token_key(key, secrets);
   }
   if (name && name->find('/') != std::string::npos) {
     return key_file(*name, secrets);
