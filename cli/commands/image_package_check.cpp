@@ -17,6 +17,9 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/image_package_show_v2.h"
+#include "cli/commands/image_package_v2.h"
+#include "cli/commands/package_view.h"
 #include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
@@ -82,8 +85,8 @@ void add_refusal(const Error& error, Findings& findings) {
 
 // Whether reading failed for a reason that is not the package's: then there is no verdict.
 bool is_about_content(const Error& error) {
-  return error.code() == Errc::corrupt || error.code() == Errc::unsupported ||
-         error.code() == Errc::too_large;
+  return error.code() == Errc::corrupt || error.code() == Errc::unverified ||
+         error.code() == Errc::unsupported || error.code() == Errc::too_large;
 }
 
 void check_sections(const image::Metadata& metadata, Findings& findings) {
@@ -342,7 +345,7 @@ Result<void> check_application(const image::Package& package, Findings& findings
 
 // What only an opened package tells; `container` is the same file.
 Result<void> check_content(const image::Package& container, Context& context, Findings& findings) {
-  const auto package = image::open_package(container.source, container.size);
+  const auto package = image::open_package(container.source, container.size).and_then(with_files);
   if (!package && !is_about_content(package.error())) {
     return tl::make_unexpected(package.error());
   }
@@ -350,7 +353,11 @@ Result<void> check_content(const image::Package& container, Context& context, Fi
     add_refusal(package.error(), findings);
     return {};
   }
-  const auto digests = image::check_body(*package);
+  const auto digests = image::check_body(*package).and_then(
+      [&](const image::PackageDigests& found) -> Result<image::PackageDigests> {
+        SPHERE_TRY(check_whole_body(*package));
+        return found;
+      });
   if (!digests && !is_about_content(digests.error())) {
     return tl::make_unexpected(digests.error());
   }
@@ -359,9 +366,14 @@ Result<void> check_content(const image::Package& container, Context& context, Fi
     return {};
   }
   const auto keys = known_keys(context);
-  check_signature(look_at_signature(digests->signed_bytes, package->metadata, keys), findings);
-  return package->kind == image::PackageKind::application ? check_application(*package, findings)
-                                                          : Result<void>{};
+  SPHERE_TRY_ASSIGN(const auto signature,
+                    package->kind == image::PackageKind::package_v2
+                        ? look_at_signature_v2(*package, keys)
+                        : look_at_signature(digests->signed_bytes, package->metadata, keys));
+  check_signature(signature, findings);
+  const bool is_application = package->files.body != nullptr &&
+                              package->metadata.identity.image_type == image::kApplication;
+  return is_application ? check_application(*package, findings) : Result<void>{};
 }
 
 Result<Findings> check_file(const std::string& path, Context& context) {

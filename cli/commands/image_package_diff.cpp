@@ -12,6 +12,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"
+#include "cli/commands/package_view.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
 #include "sphere/core/result.h"
@@ -162,8 +163,8 @@ json::Value to_value(const Difference& difference) {
 }  // namespace
 
 Result<Output> run_diff_packages(Context& /*context*/, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto before, image::open_package(arguments.positional(0)));
-  SPHERE_TRY_ASSIGN(const auto after, image::open_package(arguments.positional(1)));
+  SPHERE_TRY_ASSIGN(const auto before, open_with_files(arguments.positional(0)));
+  SPHERE_TRY_ASSIGN(const auto after, open_with_files(arguments.positional(1)));
   SPHERE_TRY_ASSIGN(const auto diff, image::diff_packages(before, after));
   json::Value list = json::Array{};
   for (const auto& difference : diff.differences) {

@@ -208,7 +208,8 @@ Result<Package> parse_package(Bytes bytes, const Limits& limits) {
 Result<PackageDigests> check_body(const Package& package) {
   crypto::Sha256 hash;
   std::uint64_t begin = 0;
-  if (package.files.body != nullptr) {
+  // The files of the other kinds lie in a body that is decoded, not in these bytes.
+  if (package.kind == PackageKind::application && package.files.body != nullptr) {
     // What was parsed is what is hashed, whatever the source holds there by now.
     hash.update(*package.files.directory_area);
     begin = package.files.directory_area->size();

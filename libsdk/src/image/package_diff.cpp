@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/verify_v2.h"
 
 namespace sphere::image {
 namespace {
@@ -62,6 +64,25 @@ Result<std::optional<std::uint64_t>> first_difference(const Range& before, const
     at += size;
   }
   return before.size == after.size ? std::nullopt : std::optional{common};
+}
+
+// A body as it is before it is compressed.
+struct Body {
+  std::shared_ptr<const BlockSource> source;
+  std::uint64_t size = 0;
+
+  [[nodiscard]] Range range() const { return {.source = source.get(), .begin = 0, .size = size}; }
+};
+
+Result<Body> body_of(const Package& package) {
+  if (package.kind == PackageKind::production && package.files.body != nullptr) {
+    return Body{.source = package.files.body, .size = package.files.body_size};
+  }
+  if (package.kind != PackageKind::package_v2 || !package.metadata.v2.content) {
+    return Body{.source = package.source, .size = package.metadata.body_size};
+  }
+  SPHERE_TRY_ASSIGN(auto source, open_body(package));
+  return Body{.source = std::move(source), .size = package.metadata.v2.content->content_size};
 }
 
 std::string hex_of(Bytes payload) {
@@ -199,14 +220,15 @@ class Comparison {
            static_cast<std::uint64_t>(section.payload.data() - package.tail->data());
   }
 
-  [[nodiscard]] Result<std::optional<std::uint64_t>> compare_bodies() const {
-    return first_difference({before_->source.get(), 0, before_->metadata.body_size},
-                            {after_->source.get(), 0, after_->metadata.body_size});
+  Result<std::optional<std::uint64_t>> compare_bodies() {
+    SPHERE_TRY_ASSIGN(before_body_, body_of(*before_));
+    SPHERE_TRY_ASSIGN(after_body_, body_of(*after_));
+    return first_difference(before_body_.range(), after_body_.range());
   }
 
   void add_body(std::uint64_t place) {
-    const auto before = before_->metadata.body_size;
-    const auto after = after_->metadata.body_size;
+    const auto before = before_body_.size;
+    const auto after = after_body_.size;
     if (before != after) {
       result_.differences.push_back({.part = Part::body,
                                      .field = "size",
@@ -310,6 +332,7 @@ class Comparison {
 
   const Package* before_;
   const Package* after_;
+  Body before_body_, after_body_;
   PackageDiff result_;
 };
 

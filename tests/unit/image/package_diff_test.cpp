@@ -17,7 +17,9 @@
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/verify_v2.h"
 #include "tests/unit/image/golden.h"
+#include "tests/unit/image/golden_v2.h"
 
 using sphere::image::Change;
 using sphere::image::Difference;
@@ -164,4 +166,34 @@ TEST_CASE("bodies without files are compared as bytes", "[image]") {
         std::vector<std::string>{"body  content @4 4 4"});
   CHECK(diff(package("kernel"), package("kern")) ==
         std::vector<std::string>{"body  size [6|4]", "body  content @4 4 4"});
+}
+
+TEST_CASE("a package v2 is compared without its tree, and refused where it is damaged", "[image]") {
+  const auto before = sphere::test::golden_package_v2();
+  const auto again = sphere::test::golden_package_v2();
+  CHECK(diff(before, again).empty());
+
+  auto damaged = before;
+  damaged[20'480] ^= std::byte{1};  // /main.txt
+  const auto first = sphere::image::open_package(
+      std::make_shared<sphere::image::MemoryBlocks>(before), before.size());
+  const auto second = sphere::image::open_package(
+      std::make_shared<sphere::image::MemoryBlocks>(damaged), damaged.size());
+  REQUIRE(first);
+  REQUIRE(second);
+  const auto refused = sphere::image::diff_packages(*first, *second);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == sphere::Errc::unverified);
+}
+
+TEST_CASE("the digests of a package v2 are of its file, whether its files are open or not",
+          "[image]") {
+  const auto bytes = sphere::test::golden_package_v2();
+  auto package = sphere::image::open_package(std::make_shared<sphere::image::MemoryBlocks>(bytes),
+                                             bytes.size());
+  REQUIRE(package);
+  const auto digest = sphere::crypto::sha256(bytes);
+  CHECK(sphere::image::check_body(*package)->file == digest);
+  REQUIRE(sphere::image::open_files(*package));
+  CHECK(sphere::image::check_body(*package)->file == digest);
 }
