@@ -35,8 +35,9 @@ struct Context {
   std::filesystem::path own_program = {};    // Path of this program.
   std::string device = {};         // --device, SPHERE_DEVICE or configuration; may be empty.
   device::LinkSettings link = {};  // Boards of the configuration.
-  std::vector<std::uint16_t> allow_inbound = {};        // Ports of this PC that boards may reach.
-  std::string sign_key = "developer";                   // Name of the default signing key.
+  std::vector<std::uint16_t> allow_inbound = {};  // Ports of this PC that boards may reach.
+  std::vector<std::string> trust = {};  // Files and directories of keys trusted beside own ones.
+  std::string sign_key = "developer";   // Name of the default signing key.
   std::optional<std::chrono::seconds> time_limit = {};  // --timeout
   bool standard_output_is_terminal = false;
   // What --passphrase-fd gave: a descriptor can be read once only.

@@ -242,6 +242,7 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
                   .device = line.global.device.value_or(settings.device.value),
                   .link = settings.link,
                   .allow_inbound = settings.allow_inbound,
+                  .trust = settings.trust,
                   .time_limit = line.global.timeout,
                   .standard_output_is_terminal = is_terminal(STDOUT_FILENO),
                   .interrupted = interrupted()};

@@ -18,6 +18,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/crypto/library.h"
 #include "sphere/crypto/pkcs11.h"
 #include "sphere/json/value.h"
 
@@ -125,9 +126,11 @@ constexpr std::array kImportOptions = {
     kName,
     kUse,
     OptionSpec{.name = "file",
-               .required = true,
                .value_name = "FILE",
                .help = "PEM file with the private key and, if there is one, its certificate"},
+    OptionSpec{.name = "token",
+               .value_name = "URI",
+               .help = "Key that stays in a PKCS#11 token, as RFC 7512 names it: pkcs11:..."},
     kEncrypt,
     kPassphraseFd,
     kPassphraseFile,
@@ -223,6 +226,7 @@ json::Value key_value(const crypto::KeyInfo& info) {
 }
 
 Result<void> require_key_home(const Context& context) {
+  crypto::keep_out_of_core_dumps();
   if (!context.has_home) {
     return fail(
         Errc::not_found, "there is no home directory to keep keys in",

@@ -9,6 +9,7 @@
 #include "cli/commands/command.h"
 #include "cli/commands/key_commands.h"
 #include "cli/commands/key_secrets.h"
+#include "cli/commands/signing.h"
 #include "cli/context.h"
 #include "cli/output/output.h"
 #include "sphere/core/encoding.h"
@@ -65,12 +66,24 @@ Result<Output> run_key_import(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto use, use_of(arguments));
   const auto name = arguments.value("name").value_or("");
   const auto file = arguments.value("file");
-  if (!file) {
-    return fail(
-        Errc::invalid_argument, "--file is missing",
-        {.reason = "usage.missing-option", .value = "--file", .next = "sphere key import --help"});
+  const auto token = arguments.value("token");
+  if (file.has_value() == token.has_value() || (token && arguments.has("encrypt"))) {
+    return fail(Errc::invalid_argument,
+                token ? "--token excludes --file and --encrypt" : "--file or --token is missing",
+                {.reason = token ? "usage.conflict" : "usage.missing-option",
+                 .value = token.value_or("--file"),
+                 .next = "sphere key import --help"});
   }
   CommandSecrets secrets{context, arguments};
+  if (token) {
+    SPHERE_TRY_ASSIGN(const auto signer, open_token_key(*token, secrets));
+    SPHERE_TRY_ASSIGN(const auto info,
+                      context.keys.add_token_key(name, use,
+                                                 {.uri = *token,
+                                                  .public_key = signer->public_key(),
+                                                  .thumbprint = signer->thumbprint()}));
+    return made(info, "Imported");
+  }
   SPHERE_TRY_ASSIGN(const auto passphrase, new_passphrase(secrets, arguments, name));
   SPHERE_TRY_ASSIGN(const auto info,
                     context.keys.import(name, use, *file, &secrets, pointer_to(passphrase)));

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,6 +29,7 @@
 #include "sphere/crypto/encrypted_key.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/key_store.h"
+#include "sphere/crypto/library.h"
 #include "sphere/crypto/pkcs11.h"
 #include "sphere/crypto/secret.h"
 #include "sphere/crypto/secret_source.h"
@@ -126,14 +128,28 @@ class TokenPins final : public crypto::SecretSource {
 };
 
 Result<Signing> token_key(const std::string& text, crypto::SecretSource& secrets) {
-  SPHERE_TRY_ASSIGN(const auto uri, crypto::parse_token_uri(text));
-  TokenPins pins{uri.pin_source, secrets};
-  SPHERE_TRY_ASSIGN(auto signer, crypto::TokenSigner::open(uri, pins));
+  SPHERE_TRY_ASSIGN(auto signer, open_token_key(text, secrets));
   auto label = signer->label();
   return Signing{.signer = std::move(signer), .signed_by = std::move(label)};
 }
 
-Result<Signing> stored_key(crypto::StoredKey key) {
+// The token may have got another key under the old name since it was imported.
+Result<Signing> stored_token_key(const crypto::KeyDescription& key, crypto::SecretSource& secrets) {
+  SPHERE_TRY_ASSIGN(auto signer, open_token_key(key.info.token_uri, secrets));
+  if (!(signer->public_key() == key.public_key)) {
+    return fail(Errc::corrupt,
+                fmt::format("the token holds another key than \"{}\" had when it was imported",
+                            key.info.name),
+                {.reason = "key.refused",
+                 .value = key.info.token_uri,
+                 .next = fmt::format("import it anew: sphere key delete {}", key.info.name)});
+  }
+  return Signing{.signer = std::move(signer), .signed_by = key.info.name};
+}
+
+// The use is looked at before anybody is asked for a passphrase or PIN.
+Result<Signing> stored_key(Context& context, const crypto::KeyDescription& key,
+                           crypto::SecretSource& secrets) {
   if (key.info.use != crypto::KeyUse::image) {
     return fail(Errc::invalid_argument,
                 fmt::format("the key \"{}\" is for {}, not for images", key.info.name,
@@ -142,7 +158,11 @@ Result<Signing> stored_key(crypto::StoredKey key) {
                  .value = key.info.name,
                  .next = "choose another: sphere key list"});
   }
-  return signing_with(std::move(key.key), std::move(key.certificate), key.info.name);
+  if (!key.info.token_uri.empty()) {
+    return stored_token_key(key, secrets);
+  }
+  SPHERE_TRY_ASSIGN(auto stored, context.keys.load(key.info.name, &secrets));
+  return signing_with(std::move(stored.key), std::move(stored.certificate), key.info.name);
 }
 
 Result<Signing> key_of_this_run(Context& context) {
@@ -190,6 +210,7 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
   const auto test = arguments.value("compat-test-key");
   const auto name = arguments.value("key");
   CommandSecrets secrets{context, arguments};
+  crypto::keep_out_of_core_dumps();
   if (test && name) {
     return fail(Errc::invalid_argument, "--key and --compat-test-key exclude each other",
                 {.reason = "usage.conflict", .value = *name, .next = "give one of them"});
@@ -213,13 +234,37 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
     return key_of_this_run(context);
   }
   if (name || context.sign_key != "developer") {
-    SPHERE_TRY_ASSIGN(auto key, context.keys.load(name.value_or(context.sign_key), &secrets));
-    return stored_key(std::move(key));
+    SPHERE_TRY_ASSIGN(const auto key, context.keys.describe(name.value_or(context.sign_key)));
+    return stored_key(context, key, secrets);
   }
-  SPHERE_TRY_ASSIGN(auto key,
-                    context.keys.load_or_create("developer", crypto::KeyUse::image, &secrets));
-  return stored_key(std::move(key));
+  SPHERE_TRY_ASSIGN(const auto key,
+                    context.keys.describe_or_create("developer", crypto::KeyUse::image));
+  return stored_key(context, key, secrets);
 }
+
+Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(const std::string& uri,
+                                                            crypto::SecretSource& secrets) {
+  SPHERE_TRY_ASSIGN(const auto parsed, crypto::parse_token_uri(uri));
+  TokenPins pins{parsed.pin_source, secrets};
+  return crypto::TokenSigner::open(parsed, pins);
+}
+
+namespace {
+
+void add_configured_keys(Context& context, std::vector<KnownKey>& keys) {
+  for (const auto& path : context.trust) {
+    auto trusted = read_trusted_keys(path);
+    if (!trusted) {
+      // Without it less is trusted, so the others can be used.
+      context.reporter.warn(
+          fmt::format("\"trust\" of the configuration: {}", trusted.error().message()));
+      continue;
+    }
+    std::ranges::move(*trusted, std::back_inserter(keys));
+  }
+}
+
+}  // namespace
 
 std::vector<KnownKey> known_keys(Context& context) {
   std::vector<KnownKey> keys;
@@ -227,6 +272,7 @@ std::vector<KnownKey> known_keys(Context& context) {
                   .thumbprints = {image::public_test_thumbprint()},
                   .kind = "publicTestKey",
                   .label = "public SDK test key (proves nothing about the author)"});
+  add_configured_keys(context, keys);
   if (!context.has_home) {
     return keys;
   }

@@ -13,6 +13,8 @@
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
+#include "sphere/crypto/pkcs11.h"
+#include "sphere/crypto/secret_source.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/trust.h"
@@ -30,6 +32,11 @@ struct Signing {
 // Errors: usage.conflict, key.refused, key.not-found, and those of KeyStore.
 [[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments);
 
+// Opens the key of a token, by its URI; the PIN comes from the file of the URI's pin-source, else
+// from `secrets`. Errors: those of parse_token_uri() and TokenSigner::open().
+[[nodiscard]] Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(
+    const std::string& uri, crypto::SecretSource& secrets);
+
 // The word for JSON, and the label for people, of a key that is known on this machine.
 struct KnownKey {
   crypto::PublicKey key;
@@ -38,7 +45,8 @@ struct KnownKey {
   std::string label;
 };
 
-// The public test key and this user's image keys. A key file that cannot be read is warned of.
+// The public test key, this user's image keys, and those of the configuration's trust list. What
+// cannot be read is warned of.
 [[nodiscard]] std::vector<KnownKey> known_keys(Context& context);
 
 // Public keys and certificates in PEM of a file, or of the *.pem and *.crt files of a directory.

@@ -22,6 +22,7 @@
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/crypto/pkcs11.h"
 #include "sphere/device/virtual_board.h"
 #include "sphere/json/value.h"
 
@@ -45,8 +46,8 @@ constexpr std::array kTextKeys = {
     TextKey{.key = "progress", .setting = &Settings::progress, .in_project = false},
 };
 // Keys of other programs and of the service commands.
-constexpr std::array<std::string_view, 7> kOtherKeys = {
-    "catalog", "service", "services", "deploymentTimeoutSeconds", "trust", "recovery", "gdb"};
+constexpr std::array<std::string_view, 6> kOtherKeys = {
+    "catalog", "service", "services", "deploymentTimeoutSeconds", "recovery", "gdb"};
 
 struct Choice {
   std::string_view key;
@@ -103,6 +104,24 @@ Result<void> take_ports(std::vector<std::uint16_t>& ports, const json::Member& m
   return {};
 }
 
+// Paths of trusted keys; relative ones count from the file's own directory.
+Result<void> take_trust(Settings& settings, const json::Member& member,
+                        const std::filesystem::path& file) {
+  if (member.value.kind() != json::Kind::array) {
+    return broken(file, member.value.source(), "\"trust\" is not a list of strings");
+  }
+  SPHERE_TRY(take_texts(settings.trust, member, file));
+  for (auto& path : settings.trust) {
+    path = (file.parent_path() / path).string();  // An absolute path stays.
+  }
+  return {};
+}
+
+// A URI chooses a library to load and a file to send to a token; whoever wrote a project may not.
+bool is_active_token_uri(std::string_view text) {
+  return crypto::is_token_uri(text) && text.find('?') != std::string_view::npos;
+}
+
 // The object "link": boards beside those that are found.
 Result<void> take_link(Settings& settings, const json::Value& link,
                        const std::filesystem::path& file) {
@@ -128,10 +147,13 @@ Result<void> take_member(Settings& settings, const json::Member& member,
   if (member.key == "link" && !is_project) {
     return take_link(settings, member.value, file);
   }
+  if (member.key == "trust" && !is_project) {
+    return take_trust(settings, member, file);
+  }
   const auto* const known = std::ranges::find(kTextKeys, member.key, &TextKey::key);
   if (known == kTextKeys.end()) {
-    const bool other =
-        member.key == "link" || std::ranges::find(kOtherKeys, member.key) != kOtherKeys.end();
+    const bool other = member.key == "link" || member.key == "trust" ||
+                       std::ranges::find(kOtherKeys, member.key) != kOtherKeys.end();
     if (!other) {
       settings.warnings.push_back(fmt::format("{}:{}: unknown key \"{}\"", file.string(),
                                               member.key_source.line, member.key));
@@ -151,6 +173,10 @@ Result<void> take_member(Settings& settings, const json::Member& member,
     return broken(file, member.value.source(), fmt::format("\"{}\" is not a string", member.key));
   }
   SPHERE_TRY(check_choice(member.key, *text, member.value, file));
+  if (is_project && is_active_token_uri(*text)) {
+    return broken(file, member.value.source(),
+                  fmt::format("\"{}\" of a project may not name a module or a PIN", member.key));
+  }
   settings.*(known->setting) = {.value = *text, .origin = file.string()};
   return {};
 }

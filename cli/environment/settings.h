@@ -29,6 +29,8 @@ struct Settings {
   Setting sdk_directory;
   Setting sign_key;
   Setting progress;
+  // Files and directories of trusted keys, absolute. Never from a project's file.
+  std::vector<std::string> trust;
   device::LinkSettings link;
   std::vector<std::uint16_t> allow_inbound;  // link.allowInbound: ports that boards may reach.
   std::vector<std::string> warnings;

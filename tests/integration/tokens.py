@@ -79,6 +79,20 @@ class Tokens(unittest.TestCase):
         """Sessions and logins of the last process."""
         return tuple(int(word) for word in self.counts.read_text(encoding="ascii").split())
 
+    def test_a_named_token_key_signs_for_its_use_only(self):
+        self.sphere("key", "import", "--name", "line", "--token", self.key, "-o", "none")
+        self.sphere("key", "import", "--name", "caps", "--use", "capability", "--token", self.key, "-o", "none")
+        shown = json.loads(self.sphere("key", "show", "line", "-o", "json").stdout)
+        self.assertEqual(shown["location"], self.key)
+        package = self.jobs(0) or self.root / "in.imagepackage"
+        signed = self.root / "named.imagepackage"
+        self.sphere("image-package", "sign", package, "--key", "line", "--output-file", signed, "-o", "none")
+        self.sphere("image-package", "verify", signed, "--trust", self.public, "-o", "none")
+        refused = self.sphere("image-package", "sign", package, "--key", "caps", "--output-file",
+                              self.root / "no.imagepackage", "-o", "table", status=1)
+        self.assertIn("is for capability, not for images", refused.stderr)
+        self.assertFalse((self.root / "no.imagepackage").exists())
+
     def test_a_thousand_in_one_login(self):
         jobs = self.jobs(COUNT)
         self.sphere("image-package", "sign", "--batch", "--no-sync", "-o", "none", jobs=jobs)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libsdk/src/crypto/key_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -15,10 +16,12 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/certificate.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/crypto/encrypted_key.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/key_store.h"
@@ -29,7 +32,7 @@ namespace {
 
 constexpr std::string_view kUseLine = "Sphere-Key-Use: ";
 constexpr std::string_view kTokenLine = "Sphere-Key-Token: ";
-constexpr std::string_view kModuleLine = "Sphere-Key-Module: ";
+constexpr std::string_view kThumbprintLine = "Sphere-Key-Thumbprint: ";
 constexpr std::string_view kCreatedLine = "Sphere-Key-Created: ";
 
 // The value of a line among those before the first PEM block.
@@ -66,6 +69,16 @@ std::int64_t created_in(std::string_view text) {
   return read.ec == std::errc{} && read.ptr == end && seconds >= 0 ? seconds : 0;
 }
 
+// A hint for readers of packages; of the key itself when the file says nothing usable.
+Sha1Digest thumbprint_in(std::string_view text, const PublicKey& key) {
+  auto thumbprint = sha1(key.spki());
+  const auto bytes = from_hex(header(text, kThumbprintLine).value_or(""));
+  if (bytes && bytes->size() == thumbprint.size()) {
+    std::ranges::copy(*bytes, thumbprint.begin());
+  }
+  return thumbprint;
+}
+
 Error named(Error error, const fs::path& path) {
   return std::move(error).while_doing(path.string());
 }
@@ -87,12 +100,11 @@ Result<KeyDescription> read_key_file(std::string_view text, std::string_view nam
   KeyInfo info{.name = std::string{name},
                .use = use,
                .id = key->id(),
-               .thumbprint = certificate ? certificate->thumbprint() : sha1(key->spki()),
+               .thumbprint = certificate ? certificate->thumbprint() : thumbprint_in(text, *key),
                .created = certificate ? certificate->not_before() : created_in(text),
                .location = path,
                .encrypted = is_encrypted_key(text),
-               .token_uri = std::string{token.value_or("")},
-               .token_module = std::string{header(text, kModuleLine).value_or("")}};
+               .token_uri = std::string{token.value_or("")}};
   KeyDescription result{.info = std::move(info), .public_key = *std::move(key)};
   if (certificate) {
     result.certificate = *std::move(certificate);
@@ -107,7 +119,7 @@ Result<void> write_key_file(const KeyDescription& key, std::string_view key_bloc
   auto head = fmt::format("{}{}\n", kUseLine, to_text(info.use));
   if (!info.token_uri.empty()) {
     head += fmt::format("{}{}\n", kTokenLine, info.token_uri);
-    head += info.token_module.empty() ? "" : fmt::format("{}{}\n", kModuleLine, info.token_module);
+    head += fmt::format("{}{}\n", kThumbprintLine, to_hex(info.thumbprint));
     head += fmt::format("{}{}\n", kCreatedLine, info.created);
   }
   SPHERE_TRY(file.write(std::as_bytes(std::span{head})));

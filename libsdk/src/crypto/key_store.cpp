@@ -231,23 +231,18 @@ Result<KeyInfo> KeyStore::import(std::string_view name, KeyUse use, const fs::pa
 
 Result<KeyInfo> KeyStore::add_token_key(std::string_view name, KeyUse use, const TokenKey& key) {
   SPHERE_TRY(check_name(name));
-  for (const auto& line : {key.uri, key.module}) {
-    if (line != escape_control(line)) {
-      return fail(Errc::invalid_argument, "a URI or path of a token holds a control character",
-                  {.reason = "usage.bad-value", .value = escape_control(line)});
-    }
+  if (key.uri != escape_control(key.uri)) {
+    return fail(Errc::invalid_argument, "the URI of a token holds a control character",
+                {.reason = "usage.bad-value", .value = escape_control(key.uri)});
   }
-  KeyInfo info{
-      .name = std::string{name},
-      .use = use,
-      .id = key.public_key.id(),
-      .thumbprint = key.certificate ? key.certificate->thumbprint() : sha1(key.public_key.spki()),
-      .created = clock_->unix_seconds(),
-      .location = path_of(name),
-      .token_uri = key.uri,
-      .token_module = key.module};
-  return write_new(
-      {.info = std::move(info), .public_key = key.public_key, .certificate = key.certificate}, "");
+  KeyInfo info{.name = std::string{name},
+               .use = use,
+               .id = key.public_key.id(),
+               .thumbprint = key.thumbprint,
+               .created = clock_->unix_seconds(),
+               .location = path_of(name),
+               .token_uri = key.uri};
+  return write_new({.info = std::move(info), .public_key = key.public_key}, "");
 }
 
 Result<Secret> KeyStore::export_key(std::string_view name, bool plain,

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <sys/prctl.h>
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -18,6 +19,13 @@ void initialise_library() {
   // OpenSSL's own state is process-wide, and so is the flag that it has been set up.
   static std::once_flag once;
   std::call_once(once, [] { OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr); });
+}
+
+void keep_out_of_core_dumps() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // It cannot fail with these arguments.
+  static_cast<void>(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+#endif
 }
 
 Error openssl_error(std::string_view action) {

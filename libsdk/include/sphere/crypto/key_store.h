@@ -39,9 +39,8 @@ struct KeyInfo {
   Sha1Digest thumbprint = {};
   std::int64_t created = 0;  // Unix seconds; notBefore of the certificate.
   std::filesystem::path location;
-  bool encrypted = false;         // Under a passphrase.
-  std::string token_uri = {};     // RFC 7512; empty: the private key is in the file.
-  std::string token_module = {};  // Path of the PKCS#11 module; empty: the default one.
+  bool encrypted = false;      // Under a passphrase.
+  std::string token_uri = {};  // RFC 7512; empty: the private key is in the file.
 };
 
 // All that is known about a key without its private half.
@@ -65,15 +64,14 @@ struct KeyListing {
 // A key that stays on a token.
 struct TokenKey {
   std::string uri;
-  std::string module = {};
   PublicKey public_key;
-  std::optional<Certificate> certificate = {};
+  Sha1Digest thumbprint = {};  // As TokenSigner::thumbprint().
 };
 
 // Keys in files of one directory (0700), one file a key: `<name>.pem` (0600) holds the line
 // "Sphere-Key-Use: <use>", the private key (PKCS#8, plain or encrypted) and its self-signed
-// certificate. For a key on a token it holds "Sphere-Key-Token: <URI>", "Sphere-Key-Module: <path>"
-// and "Sphere-Key-Created: <Unix seconds>", and the public key or certificate. Names: 1 to 64 of
+// certificate. For a key on a token it holds "Sphere-Key-Token: <URI>", "Sphere-Key-Thumbprint:
+// <SHA-1>" and "Sphere-Key-Created: <Unix seconds>", and the public key. Names: 1 to 64 of
 // A-Z a-z 0-9 . _ -, not starting with a dot.
 class KeyStore {
  public:
@@ -94,8 +92,8 @@ class KeyStore {
                                        const std::filesystem::path& pem_file,
                                        SecretSource* secrets = nullptr,
                                        const Secret* passphrase = nullptr);
-  // Gives a name to a key of a token. Errors: as create(); invalid_argument for a line break in
-  // URI or module.
+  // Gives a name to a key of a token. Errors: as create(); invalid_argument for a control
+  // character in the URI.
   [[nodiscard]] Result<KeyInfo> add_token_key(std::string_view name, KeyUse use,
                                               const TokenKey& key);
   // The private key as PEM, and its certificate. An encrypted key leaves as it is, a plain one

@@ -8,4 +8,9 @@ namespace sphere::crypto {
 // that calls OpenSSL on its own (TLS) calls this first. May be called often and from any thread.
 void initialise_library();
 
+// From now on this process leaves no core dump and other processes of the user cannot read its
+// memory. For programs that hold private keys or passphrases. Without effect under a sanitizer,
+// whose leak check reads the process from outside.
+void keep_out_of_core_dumps();
+
 }  // namespace sphere::crypto
