@@ -11,6 +11,7 @@
 #include "cli/commands/nouns.h"
 #include "cli/context.h"
 #include "cli/doctor/check.h"
+#include "cli/net/library.h"
 #include "cli/output/output.h"
 #include "sphere/core/result.h"
 #include "sphere/json/value.h"
@@ -20,17 +21,18 @@ namespace {
 
 struct Area {
   std::string_view name;
-  std::vector<doctor::Check> (*run)(const Context& context);
+  std::vector<doctor::Check> (*run)(Context& context);
 };
 constexpr std::array kAreas = {
+    Area{.name = "link", .run = doctor::check_link},
     Area{.name = "sdk", .run = doctor::check_sdk},
     Area{.name = "virtual-board", .run = doctor::check_virtual_board},
     Area{.name = "device", .run = doctor::check_device},
     Area{.name = "clock", .run = doctor::check_clock},
     Area{.name = "ports", .run = doctor::check_ports},
 };
-constexpr std::array<std::string_view, 5> kAreaNames = {"sdk", "virtual-board", "device", "clock",
-                                                        "ports"};
+constexpr std::array<std::string_view, 6> kAreaNames = {"link",   "sdk",   "virtual-board",
+                                                        "device", "clock", "ports"};
 
 json::Value to_row(const doctor::Check& check) {
   json::Value row;
@@ -42,6 +44,10 @@ json::Value to_row(const doctor::Check& check) {
 }
 
 Result<Output> run(Context& context, const Arguments& arguments) {
+  if (arguments.has("print-udev") || arguments.has("install-udev")) {
+    SPHERE_TRY_ASSIGN(const Run udev, load_net_command(context.own_program, "doctor udev"));
+    return udev(context, arguments);
+  }
   Output output{.data = json::Array{},
                 .columns = {{.key = "check", .heading = "Check"},
                             {.key = "result", .heading = "Result"},
@@ -64,10 +70,16 @@ Result<Output> run(Context& context, const Arguments& arguments) {
   return output;
 }
 
-constexpr std::array kOptions = {OptionSpec{
-    .name = "only", .value_name = "AREA", .help = "Check one area", .choices = kAreaNames}};
-constexpr std::array<std::string_view, 2> kExamples = {"sphere doctor",
-                                                       "sphere doctor --only virtual-board"};
+constexpr std::array kOptions = {
+    OptionSpec{
+        .name = "only", .value_name = "AREA", .help = "Check one area", .choices = kAreaNames},
+    OptionSpec{.name = "print-udev",
+               .kind = OptionKind::flag,
+               .help = "Print the udev rule that lets users open boards on USB"},
+    OptionSpec{
+        .name = "install-udev", .kind = OptionKind::flag, .help = "Install that rule; needs root"}};
+constexpr std::array<std::string_view, 3> kExamples = {
+    "sphere doctor", "sudo sphere doctor --install-udev", "sphere doctor --only virtual-board"};
 constexpr std::array kCommands = {
     CommandSpec{.path = "doctor",
                 .summary = "Check what this PC needs to build apps and run virtual boards",
@@ -91,6 +103,36 @@ std::string_view to_text(Verdict verdict) {
       break;
   }
   return "skip";
+}
+
+// The rungs of the link need USB code, which stands in libsphere_net.so.
+std::vector<Check> check_link(Context& context) {
+  const auto failed = [](const Error& error) {
+    return std::vector{Check{.name = "link: library",
+                             .verdict = Verdict::fail,
+                             .detail = error.message(),
+                             .next = error.hint().next}};
+  };
+  const auto run = load_net_command(context.own_program, "doctor link");
+  if (!run) {
+    return failed(run.error());
+  }
+  const auto output = (*run)(context, {});
+  if (!output) {
+    return failed(output.error());
+  }
+  std::vector<Check> checks;
+  for (const json::Value& row : output->data.items()) {
+    const std::string verdict = row.string_at("result").value_or("");
+    checks.push_back({.name = row.string_at("check").value_or(""),
+                      .verdict = verdict == "ok"     ? Verdict::ok
+                                 : verdict == "warn" ? Verdict::warn
+                                 : verdict == "fail" ? Verdict::fail
+                                                     : Verdict::skip,
+                      .detail = row.string_at("detail").value_or(""),
+                      .next = row.string_at("next").value_or("")});
+  }
+  return checks;
 }
 }  // namespace doctor
 

@@ -27,11 +27,12 @@ struct Check {
 inline constexpr std::chrono::seconds kCheckLimit{3};
 
 // The checks of one area. None changes anything outside the program.
-[[nodiscard]] std::vector<Check> check_sdk(const Context& context);
-[[nodiscard]] std::vector<Check> check_virtual_board(const Context& context);
-[[nodiscard]] std::vector<Check> check_device(const Context& context);
-[[nodiscard]] std::vector<Check> check_clock(const Context& context);
-[[nodiscard]] std::vector<Check> check_ports(const Context& context);
+[[nodiscard]] std::vector<Check> check_link(Context& context);
+[[nodiscard]] std::vector<Check> check_sdk(Context& context);
+[[nodiscard]] std::vector<Check> check_virtual_board(Context& context);
+[[nodiscard]] std::vector<Check> check_device(Context& context);
+[[nodiscard]] std::vector<Check> check_clock(Context& context);
+[[nodiscard]] std::vector<Check> check_ports(Context& context);
 
 // The first line that `program` prints for `argument`; "" when it cannot be run within the limit.
 [[nodiscard]] std::string first_line_of(const std::string& program, const std::string& argument);

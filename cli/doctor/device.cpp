@@ -44,7 +44,7 @@ std::filesystem::path socket_of(const std::filesystem::path& board, const Contex
 
 }  // namespace
 
-std::vector<Check> check_device(const Context& context) {
+std::vector<Check> check_device(Context& context) {
   std::vector<Check> checks;
   std::error_code error;
   for (std::filesystem::directory_iterator entry{context.directories.state / "boards", error}, end;

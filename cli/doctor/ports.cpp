@@ -114,7 +114,7 @@ Check port_check(const Port& port) {
 
 }  // namespace
 
-std::vector<Check> check_ports(const Context& /*context*/) {
+std::vector<Check> check_ports(Context& /*context*/) {
   std::vector<Check> checks;
   checks.reserve(kPorts.size());
   for (const Port& port : kPorts) {

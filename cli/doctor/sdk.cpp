@@ -117,7 +117,7 @@ std::string first_line_of(const std::string& program, const std::string& argumen
   return split(trim(captured->output), '\n').front();
 }
 
-std::vector<Check> check_sdk(const Context& context) {
+std::vector<Check> check_sdk(Context& context) {
   const auto& sdk = context.sdk_directory;
   std::vector<Check> checks = {directory_check(sdk), slash_check()};
   if (!sdk.empty()) {

@@ -218,7 +218,7 @@ Check tunnel_check() {
 
 }  // namespace
 
-std::vector<Check> check_virtual_board(const Context& context) {
+std::vector<Check> check_virtual_board(Context& context) {
   std::vector<Check> checks = {program_check(context, "sphere-board"),
                                program_check(context, "sphered"), emulator_check()};
   for (const Probe& probe : kProbes) {

@@ -137,11 +137,26 @@ std::size_t Decoder::take_run(std::span<const std::byte> rest, std::size_t to_en
     return to_end;
   }
   add(before_end.first(run));
-  if (run < to_end && state_ == State::inside) {
-    state_ = State::escaped;
-    return run + 1;
+  if (state_ != State::inside) {
+    return to_end;
   }
-  return state_ == State::inside ? run : to_end;
+  const std::size_t taken = run + take_pairs(before_end.subspan(run));
+  if (taken < to_end && before_end[taken] == kEscape) {
+    state_ = State::escaped;
+    return taken + 1;
+  }
+  return taken;
+}
+
+// Takes the right escapes at the front, which come in rows; what else is there is for others.
+std::size_t Decoder::take_pairs(std::span<const std::byte> bytes) {
+  std::size_t at = 0;
+  while (at + 1 < bytes.size() && bytes[at] == kEscape && size_ < limit_ &&
+         (bytes[at + 1] == kEscapedEnd || bytes[at + 1] == kEscapedEscape)) {
+    frame_[size_++] = bytes[at + 1] == kEscapedEnd ? kEnd : kEscape;
+    at += 2;
+  }
+  return at;
 }
 
 void Decoder::decode(std::span<const std::byte> input, const Sink& sink) {

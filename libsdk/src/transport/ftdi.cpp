@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <sys/eventfd.h>
@@ -17,6 +19,7 @@
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 #include "sphere/transport/byte_stream.h"
 #include "sphere/transport/place.h"
 #include "sphere/transport/usb.h"
@@ -89,6 +92,28 @@ Result<std::unique_ptr<ByteStream>> open_ftdi(const std::string& location, FtdiP
   return std::make_unique<FtdiStream>(
       std::move(near), "USB port " + connection_path({.kind = PlaceKind::usb, .target = location}),
       port, std::move(pump));
+}
+
+Result<std::string> listen_for_recovery(const std::string& location,
+                                        std::chrono::milliseconds limit) {
+  constexpr std::uint32_t kBaud = 115200;
+  constexpr std::size_t kEnough = 256;
+  SPHERE_TRY_ASSIGN(const auto stream, open_ftdi(location, FtdiPort::recovery,
+                                                 {.baud = kBaud, .flow = FlowControl::none}));
+  const auto until = std::chrono::steady_clock::now() + limit;
+  std::string heard;
+  while (heard.size() < kEnough) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
+    std::array<std::byte, kEnough> bytes = {};
+    const auto count = left.count() > 0 ? read_some(*stream, bytes, left) : 0;
+    if (!count || *count == 0) {
+      break;
+    }
+    const void* const text = bytes.data();
+    heard.append(static_cast<const char*>(text), *count);
+  }
+  return escape_control(heard);
 }
 
 }  // namespace sphere::transport

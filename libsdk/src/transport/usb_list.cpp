@@ -59,7 +59,8 @@ Result<std::vector<UsbDevice>> list_usb() {
 }
 
 std::string_view udev_rules() {
-  return R"(# Lets the people at this machine and the group sphere open boards on USB.
+  return R"(# SPDX-License-Identifier: MIT
+# Lets the people at this machine and the group sphere open boards on USB.
 SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", ATTR{idVendor}=="0403", ATTR{idProduct}=="6011", ATTR{product}=="MSFT MT3620 Std Interface", MODE="0660", GROUP="sphere", TAG+="uaccess"
 # Their serial ports answer at once, where the kernel's driver is used.
 ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTRS{idVendor}=="0403", ATTRS{idProduct}=="6011", ATTRS{product}=="MSFT MT3620 Std Interface", ATTR{latency_timer}="1"

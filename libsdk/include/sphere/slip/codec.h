@@ -62,6 +62,7 @@ class Decoder {
   void add(std::span<const std::byte> bytes);
   void end_frame(const Sink& sink);
   void take_escaped(std::byte byte);
+  [[nodiscard]] std::size_t take_pairs(std::span<const std::byte> bytes);
   [[nodiscard]] std::size_t take_run(std::span<const std::byte> rest, std::size_t to_end,
                                      const Sink& sink);
 

@@ -49,6 +49,11 @@ struct UsbDevice {
                                                             FtdiPort port,
                                                             const LineSettings& settings);
 
+// What the recovery port of a board says within `limit`, cleaned for a terminal: a board that waits
+// for recovery sends `C` after `C`. Empty: it says nothing. Errors: as open_ftdi().
+[[nodiscard]] Result<std::string> listen_for_recovery(const std::string& location,
+                                                      std::chrono::milliseconds limit);
+
 // One step of a sequence on the pins of the recovery port (bit-bang mode): after `wait`, the pins
 // get `pins`. Bits: 0x01 TXD (idle is high), 0x10 LED, 0x20 RECOVERY strap, 0x40 SYSRST_N.
 // Times and polarity are not yet tried on hardware.
