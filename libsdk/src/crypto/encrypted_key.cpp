@@ -147,16 +147,8 @@ std::optional<std::string_view> encrypted_key_block(std::string_view pem) {
   return block && block->label == kEncryptedLabel ? std::optional{block->text} : std::nullopt;
 }
 
-Result<PrivateKey> decrypt_key(std::string_view pem, const Secret& passphrase) {
+Result<PrivateKey> decrypt_encrypted_key(const EncryptedKey& key, const Secret& passphrase) {
   initialise_library();
-  const auto block = first_private_block(pem);
-  if (!block || block->label != kEncryptedLabel) {
-    return PrivateKey::from_pem(pem);
-  }
-  if (!block->der) {
-    return fail(Errc::corrupt, "malformed encrypted key: its base64", {.reason = "key.refused"});
-  }
-  SPHERE_TRY_ASSIGN(const auto key, read_encrypted_key(block->der->bytes()));
   Secret derived{std::vector<std::byte>(key.key_size)};
   const bool made = std::visit(
       [&](const auto& how) { return derive(how, passphrase.text(), derived.writable()); },
@@ -175,6 +167,19 @@ Result<PrivateKey> decrypt_key(std::string_view pem, const Secret& passphrase) {
     return tl::make_unexpected(wrong_passphrase());
   }
   return result;
+}
+
+Result<PrivateKey> decrypt_key(std::string_view pem, const Secret& passphrase) {
+  initialise_library();
+  const auto block = first_private_block(pem);
+  if (!block || block->label != kEncryptedLabel) {
+    return PrivateKey::from_pem(pem);
+  }
+  if (!block->der) {
+    return fail(Errc::corrupt, "malformed encrypted key: its base64", {.reason = "key.refused"});
+  }
+  SPHERE_TRY_ASSIGN(const auto key, read_encrypted_key(block->der->bytes()));
+  return decrypt_encrypted_key(key, passphrase);
 }
 
 Result<Secret> encrypt_key(const PrivateKey& key, const Secret& passphrase) {

@@ -8,6 +8,8 @@
 #include <variant>
 
 #include "sphere/core/result.h"
+#include "sphere/crypto/key.h"
+#include "sphere/crypto/secret.h"
 
 namespace sphere::crypto {
 
@@ -40,5 +42,9 @@ struct EncryptedKey {
 
 // Errors: corrupt, unsupported, too_large.
 [[nodiscard]] Result<EncryptedKey> read_encrypted_key(std::span<const std::byte> der);
+
+// The private key inside. Errors: as decrypt_key().
+[[nodiscard]] Result<PrivateKey> decrypt_encrypted_key(const EncryptedKey& key,
+                                                       const Secret& passphrase);
 
 }  // namespace sphere::crypto
