@@ -10,8 +10,8 @@ namespace sphere::cli {
 // the exit status. A signal that arrived ends the program by that signal instead.
 [[nodiscard]] int run_program(const std::vector<std::string>& arguments);
 
-// The same for a line of the old `azsphere` (cli/azsphere/alias.h). Without --output its results are
-// text: a dashed line, headings, a line of '=', rows.
+// The same for a line of the old `azsphere` (cli/azsphere/alias.h). Without --output its results
+// are text: a dashed line, headings, a line of '=', rows.
 [[nodiscard]] int run_azsphere(const std::vector<std::string>& arguments);
 
 }  // namespace sphere::cli

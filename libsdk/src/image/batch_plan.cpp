@@ -32,9 +32,8 @@ std::vector<std::vector<Chunk>> plan_chunks(std::span<const std::uint64_t> sizes
                                             std::size_t threads) {
   std::vector<std::size_t> order(sizes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, [&](auto a, auto b) {
-    return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b;
-  });
+  std::ranges::sort(
+      order, [&](auto a, auto b) { return sizes[a] != sizes[b] ? sizes[a] > sizes[b] : a < b; });
   const auto share =
       (std::min(sizes.size(), kGroupFiles) + threads - 1) / std::max<std::size_t>(threads, 1);
   const auto chunk_size = std::clamp<std::size_t>(share, 1, kMaxChunk);

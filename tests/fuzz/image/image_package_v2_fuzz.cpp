@@ -19,8 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto engine = sphere::crypto::HashEngine::create("evp");
   static sphere::ThreadPool pool{1};
   const auto bytes = std::as_bytes(std::span{data, size});
-  auto package = sphere::image::open_container(
-      std::make_shared<sphere::image::MemoryBlocks>(bytes), bytes.size());
+  auto package = sphere::image::open_container(std::make_shared<sphere::image::MemoryBlocks>(bytes),
+                                               bytes.size());
   if (!package || package->layout == nullptr || !engine) {
     return 0;
   }

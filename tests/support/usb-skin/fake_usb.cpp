@@ -269,8 +269,7 @@ bool FakeUsb::reap(UMockdevIoctlData* argument) {
   }
   const Urb urb = done_.front();
   done_.pop_front();
-  UMockdevIoctlData* const place =
-      umockdev_ioctl_data_resolve(argument, 0, sizeof(void*), nullptr);
+  UMockdevIoctlData* const place = umockdev_ioctl_data_resolve(argument, 0, sizeof(void*), nullptr);
   umockdev_ioctl_data_set_ptr(place, 0, urb.data);
   g_object_unref(place);
   g_object_unref(urb.data);

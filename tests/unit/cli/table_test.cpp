@@ -124,7 +124,9 @@ TEST_CASE("every example is a line that the command takes", "[cli]") {
       CAPTURE(example);
       const auto at = example.find("sphere ");
       REQUIRE(at != std::string_view::npos);
-      const auto resolved = resolve(shell_words(example.substr(at + 7)));
+      const auto line = example.substr(at + 7);
+      // The shell takes the file for standard input away.
+      const auto resolved = resolve(shell_words(line.substr(0, line.find(" < "))));
       REQUIRE(resolved);
       REQUIRE(resolved->command == command);
       const auto parsed = parse_line(*command, resolved->rest);

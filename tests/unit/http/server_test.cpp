@@ -96,8 +96,8 @@ TEST_CASE("header values of handlers cannot end the head", "[http]") {
 TEST_CASE("pipelined requests are answered in order", "[http]") {
   TestServer server;
   TlsClient client{connect_unix(server.socket())};
-  client.send(std::string{kGet} + "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc" +
-              "GET /none HTTP/1.1\r\nConnection: close\r\n\r\n");
+  client.send(std::string{kGet} + "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" +
+              "GET /none HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   const std::string answers = client.read_all();
   const auto first = answers.find("hello");
   const auto second = answers.find("abc");
@@ -121,33 +121,41 @@ TEST_CASE("a malformed head is answered 400 with an empty body and closed", "[ht
   constexpr std::string_view kLarge = "15728647";
   const std::vector<Case> cases{
       {"no HTTP", "hello there\r\n\r\n", kMalformed},
-      {"empty line first", "\r\nGET / HTTP/1.1\r\n\r\n", kMalformed},
+      {"empty line first", "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", kMalformed},
       {"bare LF", "GET / HTTP/1.1\nHost: h\n\n", kMalformed},
-      {"bare CR", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", kMalformed},
-      {"NUL", std::string{"GET / HTTP/1.1\r\nA: \0b\r\n\r\n", 25}, kMalformed},
-      {"folded line", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", kMalformed},
-      {"blank before the colon", "GET / HTTP/1.1\r\nA : b\r\n\r\n", kMalformed},
+      {"bare CR", "GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n", kMalformed},
+      {"NUL", std::string{"GET / HTTP/1.1\r\nHost: h\r\nA: \0b\r\n\r\n", 34}, kMalformed},
+      {"folded line", "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", kMalformed},
+      {"blank before the colon", "GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n", kMalformed},
       {"no version", "GET /\r\n\r\n", kMalformed},
       {"other version", "GET / HTTP/2.0\r\n\r\n", kMalformed},
-      {"two lengths", "POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      {"two lengths",
+       "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
        kMalformed},
       {"length and chunked",
-       "POST /echo HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
        kMalformed},
       {"chunked and length",
-       "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+       "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+       "5\r\n\r\n0\r\n\r\n",
        kMalformed},
-      {"unknown coding", "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", kMalformed},
+      {"unknown coding", "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
+       kMalformed},
       {"coding twice",
-       "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n",
        kMalformed},
       {"chunked in HTTP/1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
        kMalformed},
-      {"length no number", "POST /echo HTTP/1.1\r\nContent-Length: +1\r\n\r\na", kMalformed},
-      {"length too large", "POST /echo HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\na",
+      {"length no number", "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\na",
        kMalformed},
-      {"long target", "GET /" + std::string(1024, 'a') + " HTTP/1.1\r\n\r\n", kLarge},
-      {"long header", "GET / HTTP/1.1\r\nA: " + std::string(9000, 'a') + "\r\n\r\n", kLarge},
+      {"length too large",
+       "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\na",
+       kMalformed},
+      {"long target", "GET /" + std::string(1024, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n", kLarge},
+      {"long header", "GET / HTTP/1.1\r\nHost: h\r\nA: " + std::string(9000, 'a') + "\r\n\r\n",
+       kLarge},
       {"endless line", std::string(9000, 'a'), kLarge},
   };
   for (const Case& test : cases) {
@@ -186,22 +194,24 @@ TEST_CASE("HTTP/1.0 is answered and closed", "[http]") {
 
 TEST_CASE("bodies come by length or in chunks", "[http]") {
   TestServer server;
-  const std::string by_length =
-      ask(server, "PUT /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
+  const std::string by_length = ask(
+      server, "PUT /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
   CHECK(by_length.ends_with("\r\n\r\nabc"));
   const std::string chunked =
       ask(server,
-          "PUT /echo HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "PUT /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
           "3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n");
   CHECK(chunked.ends_with("\r\n\r\nabcdefg"));
-  const std::string none = ask(server, "PUT /count HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const std::string none =
+      ask(server, "PUT /count HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   CHECK(none.ends_with("\r\n\r\n0"));
 }
 
 TEST_CASE("a chunk that is none ends the connection", "[http]") {
   TestServer server;
   const std::string answer = ask(
-      server, "PUT /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n");
+      server,
+      "PUT /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n");
   CHECK(starts_with(answer, "HTTP/1.1 400"));
   CHECK(contains(answer, "Connection: close"));
 }
@@ -209,12 +219,13 @@ TEST_CASE("a chunk that is none ends the connection", "[http]") {
 TEST_CASE("Expect: 100-continue is answered before the body, or refused", "[http]") {
   TestServer server;
   TlsClient client{connect_unix(server.socket())};
-  client.send("PUT /echo HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  client.send("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
   client.send("abc");
   CHECK(starts_with(client.read_until("abc"), "HTTP/1.1 200 OK\r\n"));
 
-  client.send("PUT /refuse HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  client.send(
+      "PUT /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   const std::string refused = client.read_all();
   CHECK(starts_with(refused, "HTTP/1.1 403 Forbidden\r\n"));
   CHECK(contains(refused, "Connection: close\r\n"));
@@ -223,21 +234,24 @@ TEST_CASE("Expect: 100-continue is answered before the body, or refused", "[http
 TEST_CASE("a small body nobody wants is skipped, a large one ends the connection", "[http]") {
   TestServer server;
   TlsClient client{connect_unix(server.socket())};
-  client.send("PUT /refuse HTTP/1.1\r\nContent-Length: 5\r\n\r\nGET /" + std::string{kGet});
+  client.send("PUT /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nGET /" +
+              std::string{kGet});
   const std::string both = client.read_until("hello");
   CHECK(starts_with(both, "HTTP/1.1 403"));
   CHECK(contains(both, "HTTP/1.1 200"));
 
-  const std::string refused = ask(
-      server, "PUT /refuse HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + std::string(50000, 'x'));
+  const std::string refused =
+      ask(server, "PUT /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" +
+                      std::string(50000, 'x'));
   CHECK(starts_with(refused, "HTTP/1.1 403"));
   CHECK(contains(refused, "Connection: close\r\n"));
 }
 
 TEST_CASE("a sink may refuse the rest of a body", "[http]") {
   TestServer server;
-  const std::string answer = ask(
-      server, "PUT /short HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + std::string(150000, 'x'));
+  const std::string answer =
+      ask(server, "PUT /short HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n" +
+                      std::string(150000, 'x'));
   CHECK(starts_with(answer, "HTTP/1.1 413"));
   CHECK(contains(answer, "Connection: close\r\n"));
 }
@@ -246,7 +260,7 @@ TEST_CASE("a truncated body never reaches finish()", "[http]") {
   TestServer server;
   {
     TlsClient client{connect_unix(server.socket())};
-    client.send("PUT /echo HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc");
+    client.send("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc");
     CHECK(eventually([&] { return server.largest_piece == 3; }));
   }
   std::this_thread::sleep_for(50ms);
@@ -259,8 +273,8 @@ TEST_CASE("a large body arrives in pieces of at most 64 KiB", "[http]") {
   TlsClient client{connect_unix(server.socket())};
   constexpr std::size_t kPieces = 512;
   const std::string piece(std::size_t{64} * 1024, 'x');
-  client.send("PUT /count HTTP/1.1\r\nContent-Length: " + std::to_string(kPieces * piece.size()) +
-              "\r\n\r\n");
+  client.send("PUT /count HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+              std::to_string(kPieces * piece.size()) + "\r\n\r\n");
   for (std::size_t i = 0; i < kPieces; ++i) {
     REQUIRE(client.send(piece));
   }
@@ -270,7 +284,7 @@ TEST_CASE("a large body arrives in pieces of at most 64 KiB", "[http]") {
 
 TEST_CASE("a streamed answer comes in chunks and ends its connection", "[http]") {
   TestServer server;
-  const std::string answer = ask(server, "GET /stream HTTP/1.1\r\n\r\n");
+  const std::string answer = ask(server, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
   CHECK(contains(answer, "Transfer-Encoding: chunked\r\n"));
   CHECK_FALSE(contains(answer, "Content-Length"));
   CHECK(
@@ -283,14 +297,14 @@ TEST_CASE("a stream ends when its client leaves, and when the server stops", "[h
   TestServer server;
   {
     TlsClient client{connect_unix(server.socket())};
-    client.send("GET /follow HTTP/1.1\r\n\r\n");
+    client.send("GET /follow HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(contains(client.read_until("line 5"), "line 3"));
     CHECK(server.followers == 1);
   }
   CHECK(eventually([&] { return server.followers == 0; }));
 
   TlsClient client{connect_unix(server.socket())};
-  client.send("GET /follow HTTP/1.1\r\n\r\n");
+  client.send("GET /follow HTTP/1.1\r\nHost: h\r\n\r\n");
   CHECK(contains(client.read_until("line 5"), "line 3"));
   server.server().stop();
   CHECK(server.followers == 0);
@@ -298,10 +312,10 @@ TEST_CASE("a stream ends when its client leaves, and when the server stops", "[h
 
 TEST_CASE("close and after: first the answer, then the end, then the deed", "[http]") {
   TestServer server;
-  CHECK(contains(ask(server, "GET /bye HTTP/1.1\r\n\r\n"), "Connection: close\r\n"));
+  CHECK(contains(ask(server, "GET /bye HTTP/1.1\r\nHost: h\r\n\r\n"), "Connection: close\r\n"));
   {
     TlsClient client{connect_unix(server.socket())};
-    client.send("GET /after HTTP/1.1\r\n\r\n");
+    client.send("GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
     CHECK(client.read_all().ends_with("sent"));
     CHECK(client.closed_cleanly());
   }
@@ -316,7 +330,7 @@ TEST_CASE("slow heads, silent connections and slow bodies are ended", "[http]") 
   TlsClient slow_head{connect_unix(server.socket())};
   slow_head.send("GET /hello HT");
   TlsClient slow_body{connect_unix(server.socket())};
-  slow_body.send("PUT /echo HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+  slow_body.send("PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
 
   CHECK(idle.read_all().empty());
   CHECK(slow_head.read_all().empty());
@@ -367,8 +381,9 @@ TEST_CASE("64 clients at once are all answered, four at work at a time", "[http]
   for (int i = 0; i < 64; ++i) {
     threads.emplace_back([&server, &answered, i] {
       TlsClient client{i % 2 == 0 ? connect_unix(server.socket()) : connect_tcp(server.port())};
-      client.send(i < 8 ? std::string{"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n"}
-                        : std::string{"GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n"});
+      client.send(i < 8
+                      ? std::string{"GET /slow HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"}
+                      : std::string{"GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"});
       answered += client.read_all(20s).starts_with("HTTP/1.1 200") ? 1 : 0;
     });
   }
@@ -383,7 +398,7 @@ TEST_CASE("TLS garbage does not disturb the server", "[http]") {
   TestServer server;
   for (int i = 0; i < 50; ++i) {
     const sphere::Descriptor socket = connect_unix(server.socket());
-    const std::string_view garbage = "GET / HTTP/1.1\r\n\r\n";
+    const std::string_view garbage = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     CHECK(::send(socket.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL) > 0);
   }
   CHECK(contains(ask(server, "GET /hello HTTP/1.0\r\n\r\n"), "hello"));

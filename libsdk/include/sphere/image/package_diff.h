@@ -27,8 +27,8 @@ struct Difference {
   std::string label = {};  // Of `field`, for people.
   std::string before = {}, after = {};
   // Of differing content, the first byte: in the file or the body, and where it lies in each
-  // package (in its uncompressed form). Content of different lengths that agrees as far as it goes differs at the shorter
-  // one's end.
+  // package (in its uncompressed form). Content of different lengths that agrees as far as it goes
+  // differs at the shorter one's end.
   struct Place {
     std::uint64_t offset = 0;
     std::uint64_t before = 0, after = 0;
@@ -42,10 +42,10 @@ struct PackageDiff {
   bool same_signature = true;
 };
 
-// Compares what two packages hold; of package v2, whose `files` are compared when they are open, the
-// body without its compression and hash tree. The bodies are read in step and no further than their first
-// difference; then each file once. Neither the signatures nor the CRCs are checked. Errors: those
-// of the sources.
+// Compares what two packages hold; of package v2, whose `files` are compared when they are open,
+// the body without its compression and hash tree. The bodies are read in step and no further than
+// their first difference; then each file once. Neither the signatures nor the CRCs are checked.
+// Errors: those of the sources.
 [[nodiscard]] Result<PackageDiff> diff_packages(const Package& before, const Package& after);
 
 }  // namespace sphere::image
