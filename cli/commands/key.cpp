@@ -130,7 +130,7 @@ constexpr std::array kImportOptions = {
                .help = "PEM file with the private key and, if there is one, its certificate"},
     OptionSpec{.name = "token",
                .value_name = "URI",
-               .help = "Key that stays in a PKCS#11 token, as RFC 7512 names it: pkcs11:..."},
+               .help = "Key that stays in a PKCS#11 token, as an RFC 7512 URI"},
     kEncrypt,
     kPassphraseFd,
     kPassphraseFile,
@@ -152,7 +152,7 @@ constexpr std::array kNamePositional = {PositionalSpec{.name = "NAME", .help = "
 
 constexpr std::array<std::string_view, 2> kCreateExamples = {
     "sphere key create --name release --encrypt",
-    "sphere key create --name ci --encrypt --passphrase-fd 3 3< passphrase.txt"};
+    "sphere key create --name ci --encrypt --passphrase-file passphrase.txt"};
 constexpr std::array<std::string_view, 1> kImportExamples = {
     "sphere key import --name release --file release.pem"};
 constexpr std::array<std::string_view, 1> kShowExamples = {"sphere key show developer"};

@@ -94,7 +94,7 @@ json::Value probe(const Context& context, const transport::Place& place, const s
     const auto heard = transport::listen_for_recovery(place.target, kRecoveryLimit);
     if (heard && !heard->empty()) {
       return row(name, "fail", fmt::format("waits for recovery; it says {}", *heard),
-                 "sphere device recover");
+                 "write its firmware anew with the tool of the board's maker");
     }
   }
   const auto why = transport::explain(report, transport::connection_path(place));

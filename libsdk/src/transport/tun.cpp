@@ -78,8 +78,8 @@ tl::unexpected<Error> cannot_make(const std::string& name, int number) {
                   fmt::format("making the interface {} needs the capability CAP_NET_ADMIN", name),
                   {.reason = "link.permission",
                    .value = name,
-                   .next = "sphere device and sphere link forward do not need it; for other "
-                           "programs run: sudo -E sphere link up"});
+                   .next = "for sphere itself it is not needed; for other programs: "
+                           "sudo -E sphere link up"});
     case ENOENT:
     case ENODEV:
     case ENXIO:
