@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/commands/image_package.h"

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -51,7 +52,10 @@ Node tree_of(const image::FileSystem& files) {
 
 // NOLINTNEXTLINE(misc-no-recursion): at most kMaxDepth directories deep.
 void add_lines(const Node& node, std::string_view name, std::size_t depth, std::string& text) {
-  const auto mode = node.file == nullptr ? "dir" : node.file->executable ? "0755" : "0644";
+  std::string_view mode = "dir";
+  if (node.file != nullptr) {
+    mode = node.file->executable ? "0755" : "0644";
+  }
   text += fmt::format("  {:<4}{:>11}  {:{}}{}{}\n", mode, node.bytes, "", 2 * depth,
                       escape_control(name), node.file == nullptr ? "/" : "");
   for (const auto& [child_name, child] : node.children) {

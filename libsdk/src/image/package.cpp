@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -205,27 +206,34 @@ Result<Package> parse_package(Bytes bytes, const Limits& limits) {
   return package;
 }
 
+namespace {
+
+// Hashes all bytes before the metadata block, and checks those of an application.
+Result<void> hash_body(const Package& package, crypto::Sha256& hash) {
+  // The files of the other kinds lie in a body that is decoded, not in these bytes.
+  if (package.kind != PackageKind::application || package.files.body == nullptr) {
+    return stream_bytes(*package.source, 0, package.tail_offset(),
+                        [&hash](Bytes bytes) -> Result<void> {
+                          hash.update(bytes);
+                          return {};
+                        });
+  }
+  // What was parsed is what is hashed, whatever the source holds there by now.
+  hash.update(*package.files.directory_area);
+  AsxipfsCheck check{package.files};
+  SPHERE_TRY(stream_bytes(*package.source, package.files.directory_area->size(),
+                          package.tail_offset(), [&](Bytes bytes) {
+                            hash.update(bytes);
+                            return check.update(bytes);
+                          }));
+  return check.finish();
+}
+
+}  // namespace
+
 Result<PackageDigests> check_body(const Package& package) {
   crypto::Sha256 hash;
-  std::uint64_t begin = 0;
-  // The files of the other kinds lie in a body that is decoded, not in these bytes.
-  if (package.kind == PackageKind::application && package.files.body != nullptr) {
-    // What was parsed is what is hashed, whatever the source holds there by now.
-    hash.update(*package.files.directory_area);
-    begin = package.files.directory_area->size();
-    AsxipfsCheck check{package.files};
-    SPHERE_TRY(stream_bytes(*package.source, begin, package.tail_offset(), [&](Bytes bytes) {
-      hash.update(bytes);
-      return check.update(bytes);
-    }));
-    SPHERE_TRY(check.finish());
-  } else {
-    SPHERE_TRY(stream_bytes(*package.source, begin, package.tail_offset(),
-                            [&hash](Bytes bytes) -> Result<void> {
-                              hash.update(bytes);
-                              return {};
-                            }));
-  }
+  SPHERE_TRY(hash_body(package, hash));
   SPHERE_TRY(package.source->check_unchanged());
   const std::span tail{*package.tail};
   hash.update(tail.first(tail.size() - kSignatureSize));

@@ -9,11 +9,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
-#include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/verify.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
@@ -139,28 +139,28 @@ bool may_sign(Role role, std::uint16_t image_type) {
 Result<TrustEntry> find_signer(const crypto::Sha256Digest& digest, const Metadata& metadata,
                                const TrustStore& trust) {
   const auto signature = metadata.signature.first<crypto::kSignatureSize>();
-  const TrustEntry* named = nullptr;
-  const TrustEntry* unfit = nullptr;
   // The thumbprint orders the attempts and words the error; the key alone decides.
-  for (const bool named_first : {true, false}) {
-    for (const auto& entry : trust.entries()) {
-      if (is_named_in(metadata, entry) != named_first) {
-        continue;
-      }
-      named = named_first ? &entry : named;
-      if (!entry.key.verify(digest, signature)) {
-        continue;
-      }
-      if (may_sign(entry.role, metadata.identity.image_type)) {
-        return entry;
-      }
-      unfit = &entry;
+  std::vector<const TrustEntry*> entries;
+  std::vector<const TrustEntry*> others;
+  for (const auto& entry : trust.entries()) {
+    (is_named_in(metadata, entry) ? entries : others).push_back(&entry);
+  }
+  const bool names_one = !entries.empty();
+  entries.insert(entries.end(), others.begin(), others.end());
+  const TrustEntry* unfit = nullptr;
+  for (const auto* entry : entries) {
+    if (!entry->key.verify(digest, signature)) {
+      continue;
     }
+    if (may_sign(entry->role, metadata.identity.image_type)) {
+      return *entry;
+    }
+    unfit = entry;
   }
   if (unfit != nullptr) {
     return wrong_usage(*unfit, metadata);
   }
-  if (named != nullptr) {
+  if (names_one) {
     return untrusted("the package is damaged: its signature does not match the key it names",
                      metadata, "get or build the package again");
   }
