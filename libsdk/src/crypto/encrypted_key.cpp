@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -91,13 +92,15 @@ std::optional<Secret> decrypt(const EncryptedKey& key, const Secret& derived) {
   Secret plain{std::move(room)};
   int size = 0;
   int rest = 0;
-  auto* const out = as_uchar(plain.writable().data());
+  const auto out = plain.writable();
   if (!cipher || !context ||
       EVP_DecryptInit_ex2(context.get(), cipher.get(), as_uchar(derived.bytes().data()),
                           as_uchar(key.iv.data()), nullptr) != 1 ||
-      EVP_DecryptUpdate(context.get(), out, &size, as_uchar(key.data.data()),
+      EVP_DecryptUpdate(context.get(), as_uchar(out.data()), &size, as_uchar(key.data.data()),
                         static_cast<int>(key.data.size())) != 1 ||
-      EVP_DecryptFinal_ex(context.get(), out + size, &rest) != 1) {
+      EVP_DecryptFinal_ex(context.get(),
+                          as_uchar(out.subspan(static_cast<std::size_t>(size)).data()),
+                          &rest) != 1) {
     return std::nullopt;
   }
   plain.shorten(static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
@@ -133,6 +136,23 @@ EncryptedInfoPtr seal(const PkeyPtr::pointer pkey, std::string_view passphrase) 
     static_cast<void>(scheme.release());
   }
   return sealed;
+}
+
+// Asks until the passphrase is right or there was one wrong too many.
+Result<PrivateKey> open_key(std::string_view pem, std::string_view what, SecretSource& secrets) {
+  for (unsigned attempt = 1;; ++attempt) {
+    SPHERE_TRY_ASSIGN(const auto passphrase, secrets.get(SecretKind::passphrase, what));
+    auto key = decrypt_key(pem, passphrase);
+    if (key || key.error().code() != Errc::unverified) {
+      return key;
+    }
+    if (attempt >= secrets.attempts()) {
+      return fail(Errc::unverified, fmt::format("wrong passphrase for {}, or it is damaged", what),
+                  {.reason = "key.locked",
+                   .value = std::string{what},
+                   .next = "try again with the right passphrase"});
+    }
+  }
 }
 
 }  // namespace
@@ -211,22 +231,7 @@ Result<PrivateKey> read_private_key(std::string_view pem, std::string_view what,
     // Nobody types a passphrase for what cannot be read anyway.
     SPHERE_TRY(read_encrypted_key(block->der->bytes()));
   }
-  if (secrets == nullptr) {
-    return tl::make_unexpected(locked(what));
-  }
-  for (unsigned attempt = 1;; ++attempt) {
-    SPHERE_TRY_ASSIGN(const auto passphrase, secrets->get(SecretKind::passphrase, what));
-    auto key = decrypt_key(pem, passphrase);
-    if (key || key.error().code() != Errc::unverified) {
-      return key;
-    }
-    if (attempt >= secrets->attempts()) {
-      return fail(Errc::unverified, fmt::format("wrong passphrase for {}, or it is damaged", what),
-                  {.reason = "key.locked",
-                   .value = std::string{what},
-                   .next = "try again with the right passphrase"});
-    }
-  }
+  return secrets == nullptr ? tl::make_unexpected(locked(what)) : open_key(pem, what, *secrets);
 }
 
 }  // namespace sphere::crypto

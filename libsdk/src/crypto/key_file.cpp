@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,8 +63,8 @@ Result<KeyUse> use_in(std::string_view text, const fs::path& path) {
 
 std::int64_t created_in(std::string_view text) {
   std::int64_t seconds = 0;
-  const auto line = header(text, kCreatedLine).value_or("");
-  const auto* const end = line.data() + line.size();
+  const std::string line{header(text, kCreatedLine).value_or("")};
+  const auto* const end = std::to_address(line.end());
   const auto read = std::from_chars(line.data(), end, seconds);
   return read.ec == std::errc{} && read.ptr == end && seconds >= 0 ? seconds : 0;
 }

@@ -2,7 +2,6 @@
 #include "sphere/crypto/library.h"
 
 #include <mutex>
-#include <string>
 #include <string_view>
 #include <sys/prctl.h>
 
