@@ -3,6 +3,7 @@
 """native_app.py BUILD_DIRECTORY PROBE: a program for this machine's own processor on a virtual board,
 under policy production: its report, its crash, its memory, its network."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -19,10 +20,6 @@ class NativeApp(unittest.TestCase):
     def setUp(self):
         self.product = Product(BUILD)
         self.addCleanup(self.product.__exit__)
-        check = subprocess.run([self.product.bin / "sphered", "check", "--json"], capture_output=True, text=True)
-        if check.returncode != 0:
-            refused = [row for row in json.loads(check.stdout or '{"native": []}')["native"] if row["refused"]]
-            skip(f"policy production: {refused[:1] or check.stderr}")
         self.product.run("key", "create", "--name", "developer", "--use", "image", check=False)
         self.product.run("board", "create", "desk")
         self.product.run("board", "start", "desk")
@@ -75,8 +72,9 @@ class NativeApp(unittest.TestCase):
         fields = self.wait_for_event("AppCrash", lambda fields: "pc" in fields)
         self.assertEqual(fields["signo"], 11)
         self.assertEqual(int(fields["fault_address"], 16), 0)
-        self.assertTrue(fields["pc_module"].endswith("/bin/app"), fields)
-        self.assertGreater(int(fields["pc_offset"], 16), 0)
+        if os.path.ismount("/"):  # In a chroot the kernel names files by paths outside of it.
+            self.assertTrue(fields["pc_module"].endswith("/bin/app"), fields)
+            self.assertGreater(int(fields["pc_offset"], 16), 0)
         self.wait_for_event("AppCrash", lambda fields: fields.get("signal_status") == 11)
         self.wait_for_event("AppRestartLoop")
 
@@ -95,4 +93,8 @@ class NativeApp(unittest.TestCase):
 
 if __name__ == "__main__":
     BUILD, PROBE = sys.argv[1], pathlib.Path(sys.argv[2])
+    check = subprocess.run([BUILD + "/bin/sphered", "check", "--json"], capture_output=True, text=True)
+    if check.returncode != 0:
+        refused = [row for row in json.loads(check.stdout or '{"native": []}')["native"] if row["refused"]]
+        skip(f"policy production: {refused[:1] or check.stderr.strip()}")
     unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -104,6 +104,7 @@ TEST_CASE("a native app runs under policy production") {
 
 TEST_CASE("a launcher that leaves out one layer is refused with that layer's name") {
   SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(test::this_kernel().pivot_root, "pivot_root fails here: / is no mount point");
   SKIP_UNLESS(test::missing_for_production().empty(), test::missing_for_production());
   SandboxBench sandbox;
   for (const auto& layer : kLayerNames) {
@@ -227,6 +228,7 @@ TEST_CASE("an ARM app runs in the emulator under policy dev, and the report says
 
 TEST_CASE("a null pointer gives registers that lead to the faulting line") {
   SKIP_WITHOUT_SANDBOX();
+  SKIP_UNLESS(test::this_kernel().pivot_root, "pivot_root fails here: / is no mount point");
   SandboxBench sandbox;
   auto running = sandbox.start({.arguments = {"crash"}});
   INFO(refusal(running.launch));
