@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ struct Context {
   bool standard_output_is_terminal = false;
   // What --passphrase-fd gave: a descriptor can be read once only.
   std::optional<crypto::Secret> given_secret = {};
+  // Tokens that refused a PIN in this run: another try could lock them.
+  std::set<std::string> refused_tokens = {};
   // Set by SIGINT, SIGTERM and SIGHUP. Long loops and stream sinks look at it and return
   // Errc::cancelled; the program then dies by that signal.
   const std::atomic<bool>& interrupted;

@@ -76,7 +76,7 @@ Result<Output> run_key_import(Context& context, const Arguments& arguments) {
   }
   CommandSecrets secrets{context, arguments};
   if (token) {
-    SPHERE_TRY_ASSIGN(const auto signer, open_token_key(*token, secrets));
+    SPHERE_TRY_ASSIGN(const auto signer, open_token_key(context, *token, secrets));
     SPHERE_TRY_ASSIGN(const auto info,
                       context.keys.add_token_key(name, use,
                                                  {.uri = *token,

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,10 +108,19 @@ Result<Signing> key_file(const fs::path& file, crypto::SecretSource& secrets) {
 // A PIN whose file the URI names is read there; any other is asked for.
 class TokenPins final : public crypto::SecretSource {
  public:
-  TokenPins(std::string file, crypto::SecretSource& others)
-      : file_{std::move(file)}, others_{&others} {}
+  TokenPins(std::string file, const std::set<std::string>& refused, crypto::SecretSource& others)
+      : file_{std::move(file)}, refused_{&refused}, others_{&others} {}
   [[nodiscard]] Result<crypto::Secret> get(crypto::SecretKind kind,
                                            std::string_view what) override {
+    token_ = what;
+    if (refused_->contains(token_)) {
+      return fail(
+          Errc::permission,
+          fmt::format("{} has refused a PIN in this run already; none is tried again", what),
+          {.reason = "key.refused",
+           .value = token_,
+           .next = "repeat with the right PIN; a token locks after a few wrong ones"});
+    }
     if (file_.empty()) {
       return others_->get(kind, what);
     }
@@ -121,21 +131,27 @@ class TokenPins final : public crypto::SecretSource {
     return pin;
   }
   [[nodiscard]] unsigned attempts() const override { return 1; }
+  // Whose PIN was asked for; empty when none was.
+  [[nodiscard]] const std::string& token() const noexcept { return token_; }
 
  private:
   std::string file_;
+  const std::set<std::string>* refused_;
   crypto::SecretSource* others_;
+  std::string token_ = {};
 };
 
-Result<Signing> token_key(const std::string& text, crypto::SecretSource& secrets) {
-  SPHERE_TRY_ASSIGN(auto signer, open_token_key(text, secrets));
+Result<Signing> token_key(Context& context, const std::string& text,
+                          crypto::SecretSource& secrets) {
+  SPHERE_TRY_ASSIGN(auto signer, open_token_key(context, text, secrets));
   auto label = signer->label();
   return Signing{.signer = std::move(signer), .signed_by = std::move(label)};
 }
 
 // The token may have got another key under the old name since it was imported.
-Result<Signing> stored_token_key(const crypto::KeyDescription& key, crypto::SecretSource& secrets) {
-  SPHERE_TRY_ASSIGN(auto signer, open_token_key(key.info.token_uri, secrets));
+Result<Signing> stored_token_key(Context& context, const crypto::KeyDescription& key,
+                                 crypto::SecretSource& secrets) {
+  SPHERE_TRY_ASSIGN(auto signer, open_token_key(context, key.info.token_uri, secrets));
   if (!(signer->public_key() == key.public_key)) {
     return fail(Errc::corrupt,
                 fmt::format("the token holds another key than \"{}\" had when it was imported",
@@ -159,7 +175,7 @@ Result<Signing> stored_key(Context& context, const crypto::KeyDescription& key,
                  .next = "choose another: sphere key list"});
   }
   if (!key.info.token_uri.empty()) {
-    return stored_token_key(key, secrets);
+    return stored_token_key(context, key, secrets);
   }
   SPHERE_TRY_ASSIGN(auto stored, context.keys.load(key.info.name, &secrets));
   return signing_with(std::move(stored.key), std::move(stored.certificate), key.info.name);
@@ -219,7 +235,7 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
     return test_key(context, *test);
   }
   if (const auto& key = name ? *name : context.sign_key; crypto::is_token_uri(key)) {
-    return token_key(key, secrets);
+    return token_key(context, key, secrets);
   }
   if (name && name->find('/') != std::string::npos) {
     return key_file(*name, secrets);
@@ -242,11 +258,16 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
   return stored_key(context, key, secrets);
 }
 
-Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(const std::string& uri,
+Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(Context& context,
+                                                            const std::string& uri,
                                                             crypto::SecretSource& secrets) {
   SPHERE_TRY_ASSIGN(const auto parsed, crypto::parse_token_uri(uri));
-  TokenPins pins{parsed.pin_source, secrets};
-  return crypto::TokenSigner::open(parsed, pins);
+  TokenPins pins{parsed.pin_source, context.refused_tokens, secrets};
+  auto signer = crypto::TokenSigner::open(parsed, pins);
+  if (!signer && signer.error().code() == Errc::permission && !pins.token().empty()) {
+    context.refused_tokens.insert(pins.token());
+  }
+  return signer;
 }
 
 namespace {

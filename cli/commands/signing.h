@@ -33,9 +33,10 @@ struct Signing {
 [[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments);
 
 // Opens the key of a token, by its URI; the PIN comes from the file of the URI's pin-source, else
-// from `secrets`. Errors: those of parse_token_uri() and TokenSigner::open().
+// from `secrets`. A token that refused a PIN is not tried again in this run. Errors: those of
+// parse_token_uri() and TokenSigner::open().
 [[nodiscard]] Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(
-    const std::string& uri, crypto::SecretSource& secrets);
+    Context& context, const std::string& uri, crypto::SecretSource& secrets);
 
 // The word for JSON, and the label for people, of a key that is known on this machine.
 struct KnownKey {
