@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -183,12 +184,24 @@ struct OwnGroup {
 std::optional<OwnGroup> read_own_group(const std::string& line) {
   const auto first = line.find(':');
   const auto second = first == std::string::npos ? first : line.find(':', first + 1);
-  if (second == std::string::npos || line.size() < second + 2) {
+  if (second == std::string::npos || line.size() < second + 2 || line[second + 1] != '/') {
     return std::nullopt;
   }
   const auto names = line.substr(first + 1, second - first - 1);
   return OwnGroup{.controllers = names.empty() ? std::vector<std::string>{} : split(names, ','),
-                  .path = line.substr(second + 2)};
+                  .path = line.substr(second + 1)};
+}
+
+// The agent's own group below a mount that shows only `root` of its hierarchy; the mount point when
+// the group lies outside of it.
+fs::path below_mount(const std::string& mount_point, const std::string& root,
+                     const std::string& own) {
+  if (root == "/") {
+    return fs::path{mount_point + own};
+  }
+  const bool inside =
+      own.starts_with(root) && (own.size() == root.size() || own[root.size()] == '/');
+  return inside ? fs::path{mount_point + own.substr(root.size())} : fs::path{mount_point};
 }
 
 // The place of one mounted hierarchy, if the agent is in one like it.
@@ -210,10 +223,11 @@ std::optional<GroupPlace> place_of_mount(const std::string& line, std::string_vi
         (!unified && !contains(options, own->controllers.front()))) {
       continue;
     }
-    return GroupPlace{.directory = fs::path{fields[4]} / own->path,
+    return GroupPlace{.directory = below_mount(fields[4], fields[3], own->path),
                       .version = unified ? Controller::v2 : Controller::v1,
                       .controllers = std::move(own->controllers),
-                      .mount_point = fields[4]};
+                      .mount_point = fields[4],
+                      .device = fields[2]};
   }
   return std::nullopt;
 }
@@ -244,10 +258,19 @@ Controller GroupTree::cpu() const {
 }
 
 AgentGroups AgentGroups::find() {
+  return find_in(read_text_file("/proc/self/cgroup", kFileBytes).value_or(""),
+                 read_text_file("/proc/self/mountinfo", std::size_t{1} << 20U).value_or(""));
+}
+
+AgentGroups AgentGroups::find_in(std::string_view own_groups, std::string_view mounts) {
   AgentGroups groups;
-  const auto own = read_text_file("/proc/self/cgroup", kFileBytes).value_or("");
-  const auto mounts = read_text_file("/proc/self/mountinfo", std::size_t{1} << 20U).value_or("");
-  for (auto& place : group_places(own, mounts)) {
+  std::set<std::string> opened;
+  for (auto& place : group_places(own_groups, mounts)) {
+    // A hierarchy may be mounted at several places (in a container, a chroot kept beside): joined
+    // twice, the second would take the app's group of the first away.
+    if (opened.contains(place.device)) {
+      continue;
+    }
     std::error_code error;
     // In v2 only a group without processes can hand its controllers on, and the root: as root that
     // is the place. In v1 below the agent's own group, whose limits hold then as well.
@@ -257,6 +280,7 @@ AgentGroups AgentGroups::find() {
     }
     if (auto hierarchy = open_hierarchy(place)) {
       groups.tree_.hierarchies.push_back(*std::move(hierarchy));
+      opened.insert(std::move(place.device));
     }
   }
   return groups;

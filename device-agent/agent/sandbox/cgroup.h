@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <vector>
 
@@ -87,6 +88,8 @@ class AgentGroups {
   // away what agents that are no longer there have left. Never fails: what is not there is missing
   // from tree().
   [[nodiscard]] static AgentGroups find();
+  // The same with the texts of /proc/self/cgroup and /proc/self/mountinfo.
+  [[nodiscard]] static AgentGroups find_in(std::string_view own_groups, std::string_view mounts);
   AgentGroups(const AgentGroups&) = delete;
   AgentGroups& operator=(const AgentGroups&) = delete;
   AgentGroups(AgentGroups&& other) noexcept = default;
@@ -100,12 +103,14 @@ class AgentGroups {
   GroupTree tree_;
 };
 
-// The directories to look in, from the texts of /proc/self/cgroup and /proc/self/mountinfo.
+// The directories to look in, from the texts of /proc/self/cgroup and /proc/self/mountinfo: one for
+// each mount.
 struct GroupPlace {
   std::filesystem::path directory;  // Mount point and the agent's own group below it.
   Controller version = Controller::none;
   std::vector<std::string> controllers;  // Of v1; those of v2 stand in the directory.
   std::filesystem::path mount_point = {};
+  std::string device = {};  // "0:26": mounts of one hierarchy have the same.
 };
 [[nodiscard]] std::vector<GroupPlace> group_places(std::string_view own_groups,
                                                    std::string_view mounts);

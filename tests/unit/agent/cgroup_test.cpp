@@ -44,3 +44,16 @@ TEST_CASE("texts that are cut off or wrong give no places") {
   CHECK(group_places("memory", "1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").empty());
   CHECK(group_places("0::/a\n", "1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2\n").empty());
 }
+
+TEST_CASE("mounts of one hierarchy have one device, and a mount of a part shows the group in it") {
+  const auto places = group_places("4:memory:/box/one\n",
+                                   "1 0 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+                                   "2 0 0:1 /box /other rw - cgroup cgroup rw,memory\n"
+                                   "3 0 0:1 /bo /third rw - cgroup cgroup rw,memory\n");
+
+  REQUIRE(places.size() == 3);
+  CHECK(places[0].device == places[1].device);
+  CHECK(places[0].directory == "/sys/fs/cgroup/memory/box/one");
+  CHECK(places[1].directory == "/other/one");
+  CHECK(places[2].directory == "/third");
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Starts a real program in a real sandbox.
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
@@ -14,6 +16,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "device-agent/agent/sandbox/planner.h"
 #include "device-agent/agent/sandbox/policy.h"
@@ -135,6 +138,31 @@ TEST_CASE("an unhandled SIGTERM ends an app, and its signal is reported") {
   running.launch.process->terminate();
 
   CHECK(wait_for(*running.launch.process).signal == SIGTERM);
+}
+
+TEST_CASE("a control group hierarchy that is mounted twice is joined once") {
+  const auto own = read_text_file("/proc/self/cgroup", 65536).value_or("");
+  const auto mounts = read_text_file("/proc/self/mountinfo", std::size_t{1} << 20U).value_or("");
+  const auto groups = AgentGroups::find_in(own, mounts + mounts);
+  SKIP_UNLESS(!groups.tree().hierarchies.empty(), "no control groups that can be written");
+  const auto app =
+      AppGroup::create(groups.tree(), "twice", {.memory_bytes = 1U << 24U, .processes = 9});
+  REQUIRE(app);
+
+  const auto child = ::fork();
+  if (child == 0) {
+    for (const auto& join : (*app)->join()) {
+      if (::write(join.get(), "0", 1) != 1) {
+        ::_exit(errno);
+      }
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("killing an app ends it at once") {
