@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/json/value.h"
@@ -19,6 +21,7 @@ constexpr std::size_t kLargest = std::size_t{4} << 20U;
 
 json::Value Document::load() const {
   const auto text = read_text_file(path_, kLargest);
+  is_unreadable_ = !text && text.error().code() != Errc::not_found;
   if (!text) {
     return {};
   }
@@ -34,6 +37,12 @@ json::Value Document::load() const {
 }
 
 Result<void> Document::save(const json::Value& value) const {
+  if (is_unreadable_) {
+    return fail(Errc::io, fmt::format("{} could not be read and is not replaced", path_.string()),
+                {.reason = "local.file-unreadable",
+                 .value = path_.string(),
+                 .next = "move the file away, then restart the board"});
+  }
   SPHERE_TRY(make_directories(path_.parent_path(), 0700));
   return write_file(path_, json::to_compact(value) + "\n", {.mode = 0600});
 }
