@@ -67,6 +67,12 @@ constexpr OptionSpec kPackage{.name = "image-package",
                               .help = "The image package; the same as FILE",
                               .aliases = kPackageAliases};
 
+constexpr OptionSpec kOutputFile{.name = "output-file",
+                                 .short_name = "of",
+                                 .required = true,
+                                 .value_name = "FILE",
+                                 .help = "The package to write",
+                                 .aliases = kOutputAliases};
 constexpr OptionSpec kImageId{
     .name = "image-id",
     .value_name = "GUID",
@@ -197,12 +203,7 @@ constexpr std::array kPackOptions = {
 };
 
 constexpr std::array kPackImageOptions = {
-    OptionSpec{.name = "output-file",
-               .short_name = "of",
-               .required = true,
-               .value_name = "FILE",
-               .help = "The package to write",
-               .aliases = kOutputAliases},
+    kOutputFile,
     OptionSpec{.name = "component-id",
                .required = true,
                .value_name = "GUID",
@@ -223,6 +224,8 @@ constexpr std::array kPackImageOptions = {
                .default_text = "none",
                .choices = kMachines},
     kKey,
+    kPassphraseFd,
+    kPassphraseFile,
     kImageId,
     kBuildDate,
     kCompress,
@@ -312,23 +315,13 @@ constexpr std::array kBoardConfigOptions = {
                .value_name = "PRESET",
                .help = "The hardware that is added: lan-enc28j60-isu0-int5, an Ethernet controller "
                        "on ISU0 with its interrupt on GPIO 5"},
-    OptionSpec{.name = "output-file",
-               .short_name = "of",
-               .required = true,
-               .value_name = "FILE",
-               .help = "The package to write",
-               .aliases = kOutputAliases},
+    kOutputFile,
     kKey,
     kTestKey,
     kPassphraseFd,
     kPassphraseFile,
-    OptionSpec{.name = "image-id",
-               .value_name = "GUID",
-               .help = "Image id; random, or derived from the content with SOURCE_DATE_EPOCH"},
-    OptionSpec{.name = "build-date",
-               .value_name = "TIME",
-               .help = "Build time, 2026-07-31T00:00:00Z or Unix seconds; SOURCE_DATE_EPOCH or now "
-                       "when not given"},
+    kImageId,
+    kBuildDate,
     kForce,
     kNoSync,
 };
@@ -353,6 +346,8 @@ constexpr std::array kExportOptions = {
 };
 constexpr std::array kSignDigestOptions = {
     kKey,
+    kPassphraseFd,
+    kPassphraseFile,
     OptionSpec{.name = "output-file",
                .short_name = "of",
                .required = true,
