@@ -47,6 +47,8 @@ class CobsDecoder {
   std::size_t decode(std::span<const std::byte> input, const Sink& sink);
   // Forgets a frame begun.
   void reset();
+  // Whether a frame has begun and not ended.
+  [[nodiscard]] bool in_frame() const noexcept { return begun_ || dropping_; }
 
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
