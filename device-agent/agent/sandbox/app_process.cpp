@@ -5,14 +5,17 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 #include <vector>
@@ -51,6 +54,11 @@ void ask_agent(const json::Value& message) {
   }
 }
 
+bool is_directory(int descriptor) {
+  struct stat status = {};
+  return ::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 // Joins the groups of layer L9 and hides their names. Not before the app's own process: what the
 // launcher and the init use is not the app's.
 Step join_groups(AppPart& part) {
@@ -59,7 +67,15 @@ Step join_groups(AppPart& part) {
   }
   for (std::size_t i = 0; i < part.plan->groups; ++i) {
     const int group = kFirstGroupDescriptor + static_cast<int>(i);
-    if (auto joined = require(::write(group, "0", 1) == 1, "L9", "join the app's cgroup");
+    if (group == part.start->made_in) {
+      continue;
+    }
+    Descriptor list;  // Of a v2 group that this kernel could not make the process in.
+    if (is_directory(group)) {
+      list.reset(::openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC));
+    }
+    if (auto joined =
+            require(::write(list ? list.get() : group, "0", 1) == 1, "L9", "join the app's cgroup");
         !joined) {
       return joined;
     }
@@ -200,7 +216,31 @@ std::vector<std::string> arguments_of(const Plan& plan) {
   return arguments;
 }
 
+// fork(), but the child begins in the group that the directory `group` is.
+pid_t fork_into(int group) {
+  clone_args arguments = {};
+  arguments.flags = CLONE_INTO_CGROUP;
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = static_cast<std::uint64_t>(group);
+  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+}
+
 }  // namespace
+
+pid_t fork_app(const Plan& plan, AppStart& start, const LauncherFaults& faults) {
+  for (std::size_t i = 0; i < plan.groups && !faults.skips("L9"); ++i) {
+    const int group = kFirstGroupDescriptor + static_cast<int>(i);
+    if (!is_directory(group)) {
+      continue;
+    }
+    start.made_in = group;
+    if (const pid_t app = fork_into(group); app >= 0) {
+      return app;
+    }
+    start.made_in = -1;
+  }
+  return ::fork();
+}
 
 void become_app(const Plan& plan, const AppStart& start, const LauncherFaults& faults) {
   AppPart part{.plan = &plan, .start = &start, .faults = &faults};

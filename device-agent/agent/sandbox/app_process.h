@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/types.h>
+
 #include "device-agent/agent/sandbox/faults.h"
 #include "device-agent/agent/sandbox/plan.h"
 
@@ -11,7 +13,11 @@ struct AppStart {
   int sysctl = -1;       // /proc/sys/user of the machine (O_PATH), or negative.
   bool pivoted = false;  // pivot_root() made the root.
   bool sealed = false;   // The package's bytes can no longer be changed.
+  int made_in = -1;      // Descriptor of the v2 group that the app's process was made in.
 };
+
+// Makes the process that becomes the app: in its v2 group at once, where the kernel can.
+[[nodiscard]] pid_t fork_app(const Plan& plan, AppStart& start, const LauncherFaults& faults);
 
 // The last part of the launcher, in the process that becomes the app. Never returns.
 [[noreturn]] void become_app(const Plan& plan, const AppStart& start, const LauncherFaults& faults);

@@ -312,10 +312,11 @@ Result<void> AppGroup::add(const GroupTree::Hierarchy& hierarchy, const std::str
   }
   members_.push_back({.directory = directory, .of = hierarchy});
   SPHERE_TRY(set_limits(directory, hierarchy, limits_));
-  Descriptor join{::open((directory / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC)};
+  const bool unified = hierarchy.version == Controller::v2;
+  const auto path = unified ? directory : directory / "tasks";
+  Descriptor join{::open(path.c_str(), (unified ? O_RDONLY | O_DIRECTORY : O_WRONLY) | O_CLOEXEC)};
   if (!join) {
-    return tl::unexpected<Error>{
-        system_error("open", (directory / "cgroup.procs").string(), errno)};
+    return tl::unexpected<Error>{system_error("open", path.string(), errno)};
   }
   join_.push_back(std::move(join));
   return {};

@@ -122,7 +122,7 @@ Step make_namespaces(const Plan& plan, const LauncherFaults& faults) {
   if (const auto entered = enter_root_tree(plan, package, faults, start.pivoted); !entered) {
     refuse_with(entered.error());
   }
-  const pid_t app = ::fork();
+  const pid_t app = fork_app(plan, start, faults);
   if (app == 0) {
     become_app(plan, start, faults);
   }

@@ -24,7 +24,7 @@ inline constexpr int kPlanDescriptor = 6;     // memfd with the plan.
 inline constexpr int kPackageDescriptor = 7;  // Sealed memfd with the verified package.
 inline constexpr int kEmulatorDescriptor = 8;
 inline constexpr int kFilterDescriptor = 9;       // memfd with the BPF program of layer L10.
-inline constexpr int kFirstGroupDescriptor = 10;  // cgroup.procs of Plan::groups groups, writable.
+inline constexpr int kFirstGroupDescriptor = 10;  // Plan::groups of AppGroup::join().
 inline constexpr std::size_t kMostGroups = 3;     // Memory, processes, CPU of cgroup v1.
 
 inline constexpr std::uint32_t kFirstAppUid = 100000;

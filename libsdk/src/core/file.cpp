@@ -31,6 +31,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kReadSize = std::size_t{256} * 1024;  // Best from the page cache.
+constexpr std::size_t kFirstRead = 4096;  // Of files that tell no size, as /proc's.
 
 std::string error_text(int number) {
   return std::error_code{number, std::generic_category()}.message();
@@ -40,7 +41,12 @@ tl::unexpected<Error> failed(std::string_view action, const fs::path& path, int 
   return tl::unexpected<Error>{system_error(action, path, number)};
 }
 
-Result<Descriptor> open_for_reading(const fs::path& path) {
+struct OpenFile {
+  Descriptor descriptor;
+  std::size_t size = 0;  // As its file system tells; 0 for /proc and pipes.
+};
+
+Result<OpenFile> open_for_reading(const fs::path& path) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!file) {
     return failed("open", path, errno);
@@ -53,7 +59,8 @@ Result<Descriptor> open_for_reading(const fs::path& path) {
     return fail(Errc::invalid_argument, fmt::format("{} is a directory, not a file", path.string()),
                 {.reason = "local.file-unreadable", .value = path.string()});
   }
-  return file;
+  return OpenFile{.descriptor = std::move(file),
+                  .size = status.st_size > 0 ? static_cast<std::size_t>(status.st_size) : 0};
 }
 
 // Appends at most limit + 1 bytes of `path` to `content`.
@@ -62,11 +69,12 @@ Result<Container> read_whole(const fs::path& path, std::size_t limit) {
   SPHERE_TRY_ASSIGN(const auto file, open_for_reading(path));
   Container content;
   std::size_t filled = 0;
+  std::size_t wish = std::max(file.size + 1, kFirstRead);
   while (true) {
-    const std::size_t room = std::min(kReadSize, limit + 1 - filled);
+    const std::size_t room = std::min({wish, kReadSize, limit + 1 - filled});
     content.resize(filled + room);
     const auto free_part = std::span{content}.subspan(filled);
-    const auto count = ::read(file.get(), free_part.data(), free_part.size());
+    const auto count = ::read(file.descriptor.get(), free_part.data(), free_part.size());
     if (count < 0 && errno == EINTR) {
       continue;
     }
@@ -74,6 +82,7 @@ Result<Container> read_whole(const fs::path& path, std::size_t limit) {
       return failed("read", path, errno);
     }
     filled += static_cast<std::size_t>(count);
+    wish = std::max(filled, kFirstRead);
     if (count == 0) {
       content.resize(filled);
       return content;
