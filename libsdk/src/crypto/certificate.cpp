@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <iterator>
 #include <memory>
 #include <span>
@@ -38,14 +37,6 @@ X509Ptr parse(std::span<const std::byte> der) {
   // d2i_X509 moves `begin` behind what it has read.
   const auto read = begin - as_uchar(der.data());
   return read == std::ssize(der) ? std::move(certificate) : nullptr;
-}
-
-std::int64_t to_unix(const ASN1_TIME* time) {
-  std::tm parts = {};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) {
-    return 0;
-  }
-  return ::timegm(&parts);
 }
 
 tl::unexpected<Error> malformed() {

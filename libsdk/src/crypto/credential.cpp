@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,11 +37,6 @@ X509Ptr read_certificate(std::string_view pem) {
                              : nullptr};
   ERR_clear_error();
   return certificate;
-}
-
-std::int64_t to_unix(const ASN1_TIME* time) {
-  std::tm parts = {};
-  return time != nullptr && ASN1_TIME_to_tm(time, &parts) == 1 ? ::timegm(&parts) : 0;
 }
 
 std::string one_line(const X509_NAME* name) {

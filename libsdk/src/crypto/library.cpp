@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "sphere/crypto/library.h"
 
+#include <chrono>
+#include <cstdint>
+#include <ctime>
 #include <mutex>
 #include <string_view>
 #include <sys/prctl.h>
 
 #include <fmt/format.h>
+#include <openssl/asn1.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
@@ -34,6 +38,21 @@ Error openssl_error(std::string_view action) {
   return Error{Errc::io,
                fmt::format("cannot {}: {}", action, reason == nullptr ? "OpenSSL failed" : reason),
                {.reason = "internal.bug"}};
+}
+
+std::int64_t to_unix(const ASN1_TIME* time) {
+  std::tm parts = {};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) {
+    return 0;
+  }
+  constexpr int kFirstYear = 1900;
+  const auto day = std::chrono::year{parts.tm_year + kFirstYear} /
+                   std::chrono::month{static_cast<unsigned>(parts.tm_mon) + 1} /
+                   std::chrono::day{static_cast<unsigned>(parts.tm_mday)};
+  const std::chrono::sys_seconds seconds =
+      std::chrono::sys_days{day} + std::chrono::hours{parts.tm_hour} +
+      std::chrono::minutes{parts.tm_min} + std::chrono::seconds{parts.tm_sec};
+  return seconds.time_since_epoch().count();
 }
 
 }  // namespace sphere::crypto

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -65,6 +66,9 @@ inline std::span<const std::byte> as_byte_span(const unsigned char* bytes, std::
 // The error of an OpenSSL call that should not fail: "cannot `action`: <OpenSSL's reason>". Empties
 // OpenSSL's error queue of this thread.
 [[nodiscard]] Error openssl_error(std::string_view action);
+
+// Seconds since 1970 of a certificate's time; 0 for none. Unlike timegm() it reads no time zone.
+[[nodiscard]] std::int64_t to_unix(const ASN1_TIME* time);
 
 // The SubjectPublicKeyInfo of a point, 91 bytes.
 [[nodiscard]] std::vector<std::byte> spki_of(std::span<const std::byte, kPointSize> point);

@@ -56,6 +56,19 @@ std::optional<std::string> openssl(std::vector<std::string> arguments) {
 
 }  // namespace
 
+TEST_CASE("the times of a certificate are UTC, whatever the calendar does", "[crypto]") {
+  const auto key = new_key();
+  // Leap days, ends of years, and both forms of a time: with two digits of the year and with four.
+  for (const std::int64_t time : {0LL, 951'782'399LL, 951'782'400LL, 951'868'800LL, 1'735'689'599LL,
+                                  2'524'607'999LL, 2'524'608'000LL, 4'102'444'799LL}) {
+    const auto made = make_certificate(
+        {.common_name = "t", .not_before = time, .not_after = time + 1}, key.public_key(), key);
+    REQUIRE(made);
+    CHECK(made->not_before() == time);
+    CHECK(made->not_after() == time + 1);
+  }
+}
+
 TEST_CASE("a self-signed certificate carries its key, name and times", "[crypto]") {
   const auto key = new_key();
   const auto certificate = authority(key);
