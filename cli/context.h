@@ -39,6 +39,7 @@ struct Context {
   std::vector<std::uint16_t> allow_inbound = {};  // Ports of this PC that boards may reach.
   std::vector<std::string> trust = {};  // Files and directories of keys trusted beside own ones.
   std::string sign_key = "developer";   // Name of the default signing key.
+  std::string token_module = {};        // PKCS#11 module of URIs that name none; may be empty.
   std::optional<std::chrono::seconds> time_limit = {};  // --timeout
   bool standard_output_is_terminal = false;
   // What --passphrase-fd gave: a descriptor can be read once only.

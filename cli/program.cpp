@@ -243,6 +243,7 @@ int run_parsed(const CommandSpec& command, const ParsedLine& line, const Setting
                   .link = settings.link,
                   .allow_inbound = settings.allow_inbound,
                   .trust = settings.trust,
+                  .token_module = settings.token_module,
                   .time_limit = line.global.timeout,
                   .standard_output_is_terminal = is_terminal(STDOUT_FILENO),
                   .interrupted = interrupted()};

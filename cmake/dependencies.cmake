@@ -4,6 +4,17 @@
 find_package(tl-expected REQUIRED) # libexpected-dev
 find_package(fmt REQUIRED) # libfmt-dev
 find_package(OpenSSL 3.0 REQUIRED) # libssl-dev
+# Programs with the property SPHERE_STATIC_CRYPTO get the archive. Nothing else may: beside the shared
+# libssl there must be one libcrypto only.
+add_library(sphere_libcrypto INTERFACE)
+target_include_directories(sphere_libcrypto INTERFACE ${OPENSSL_INCLUDE_DIR})
+set(libcrypto OpenSSL::Crypto)
+if(SPHERE_STATIC_CRYPTO)
+  find_library(SPHERE_LIBCRYPTO_ARCHIVE NAMES libcrypto.a REQUIRED)
+  set(libcrypto
+      "$<IF:$<BOOL:$<TARGET_PROPERTY:SPHERE_STATIC_CRYPTO>>,${SPHERE_LIBCRYPTO_ARCHIVE},OpenSSL::Crypto>")
+endif()
+target_link_libraries(sphere_libcrypto INTERFACE ${libcrypto})
 find_package(CURL REQUIRED) # libcurl4-openssl-dev
 find_package(Threads REQUIRED)
 find_library(SPHERE_LIBSECCOMP seccomp REQUIRED) # libseccomp-dev

@@ -30,9 +30,10 @@ constexpr std::array kAreas = {
     Area{.name = "device", .run = doctor::check_device},
     Area{.name = "clock", .run = doctor::check_clock},
     Area{.name = "ports", .run = doctor::check_ports},
+    Area{.name = "crypto", .run = doctor::check_crypto},
 };
-constexpr std::array<std::string_view, 6> kAreaNames = {"link",   "sdk",   "virtual-board",
-                                                        "device", "clock", "ports"};
+constexpr std::array<std::string_view, 7> kAreaNames = {"link",  "sdk",   "virtual-board", "device",
+                                                        "clock", "ports", "crypto"};
 
 json::Value to_row(const doctor::Check& check) {
   json::Value row;

@@ -84,8 +84,9 @@ json::Value token_value(const crypto::TokenInfo& token) {
   return value;
 }
 
-Result<Output> run_list_tokens(Context& /*context*/, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto tokens, crypto::list_tokens(arguments.value("module").value_or("")));
+Result<Output> run_list_tokens(Context& context, const Arguments& arguments) {
+  SPHERE_TRY_ASSIGN(const auto tokens,
+                    crypto::list_tokens(arguments.value("module").value_or(context.token_module)));
   Output output;
   output.data = json::Array{};
   for (const auto& token : tokens) {
@@ -165,7 +166,8 @@ constexpr std::array<std::string_view, 1> kListExamples = {"sphere key list"};
 constexpr std::array kTokenOptions = {
     OptionSpec{.name = "module",
                .value_name = "FILE",
-               .help = "Library of the token's maker; the usual ones are tried when not given"}};
+               .help = "Library of the token's maker; when not given, that of the configuration, "
+                       "else the usual ones"}};
 constexpr std::array<std::string_view, 1> kTokenExamples = {
     "sphere key list-tokens --module /usr/lib/softhsm/libsofthsm2.so"};
 

@@ -261,7 +261,10 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
 Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(Context& context,
                                                             const std::string& uri,
                                                             crypto::SecretSource& secrets) {
-  SPHERE_TRY_ASSIGN(const auto parsed, crypto::parse_token_uri(uri));
+  SPHERE_TRY_ASSIGN(auto parsed, crypto::parse_token_uri(uri));
+  if (parsed.module_path.empty()) {
+    parsed.module_path = context.token_module;
+  }
   TokenPins pins{parsed.pin_source, context.refused_tokens, secrets};
   auto signer = crypto::TokenSigner::open(parsed, pins);
   if (!signer && signer.error().code() == Errc::permission && !pins.token().empty()) {

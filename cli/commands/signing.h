@@ -32,9 +32,9 @@ struct Signing {
 // Errors: usage.conflict, key.refused, key.not-found, and those of KeyStore.
 [[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments);
 
-// Opens the key of a token, by its URI; the PIN comes from the file of the URI's pin-source, else
-// from `secrets`. A token that refused a PIN is not tried again in this run. Errors: those of
-// parse_token_uri() and TokenSigner::open().
+// Opens the key of a token, by its URI, with the module of the configuration when it names none;
+// the PIN comes from the file of the URI's pin-source, else from `secrets`. A token that refused a
+// PIN is not tried again in this run. Errors: those of parse_token_uri() and TokenSigner::open().
 [[nodiscard]] Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(
     Context& context, const std::string& uri, crypto::SecretSource& secrets);
 

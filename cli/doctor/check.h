@@ -32,6 +32,7 @@ inline constexpr std::chrono::seconds kCheckLimit{3};
 [[nodiscard]] std::vector<Check> check_virtual_board(Context& context);
 [[nodiscard]] std::vector<Check> check_device(Context& context);
 [[nodiscard]] std::vector<Check> check_clock(Context& context);
+[[nodiscard]] std::vector<Check> check_crypto(Context& context);
 [[nodiscard]] std::vector<Check> check_ports(Context& context);
 
 // The first line that `program` prints for `argument`; "" when it cannot be run within the limit.

@@ -117,6 +117,27 @@ Result<void> take_trust(Settings& settings, const json::Member& member,
   return {};
 }
 
+// The object "pkcs11": where the keys of tokens are.
+Result<void> take_pkcs11(Settings& settings, const json::Value& pkcs11,
+                         const std::filesystem::path& file) {
+  if (pkcs11.kind() != json::Kind::object) {
+    return broken(file, pkcs11.source(), "\"pkcs11\" is not an object");
+  }
+  for (const json::Member& member : pkcs11.members()) {
+    if (member.key != "module") {
+      settings.warnings.push_back(fmt::format("{}:{}: unknown key \"pkcs11.{}\"", file.string(),
+                                              member.key_source.line, member.key));
+      continue;
+    }
+    const auto* const path = member.value.string();
+    if (path == nullptr || path->empty()) {
+      return broken(file, member.value.source(), "\"pkcs11.module\" is not the path of a library");
+    }
+    settings.token_module = (file.parent_path() / *path).string();  // An absolute path stays.
+  }
+  return {};
+}
+
 // A URI chooses a library to load and a file to send to a token; whoever wrote a project may not.
 bool is_active_token_uri(std::string_view text) {
   return crypto::is_token_uri(text) && text.find('?') != std::string_view::npos;
@@ -150,9 +171,12 @@ Result<void> take_member(Settings& settings, const json::Member& member,
   if (member.key == "trust" && !is_project) {
     return take_trust(settings, member, file);
   }
+  if (member.key == "pkcs11" && !is_project) {
+    return take_pkcs11(settings, member.value, file);
+  }
   const auto* const known = std::ranges::find(kTextKeys, member.key, &TextKey::key);
   if (known == kTextKeys.end()) {
-    const bool other = member.key == "link" || member.key == "trust" ||
+    const bool other = member.key == "link" || member.key == "trust" || member.key == "pkcs11" ||
                        std::ranges::find(kOtherKeys, member.key) != kOtherKeys.end();
     if (!other) {
       settings.warnings.push_back(fmt::format("{}:{}: unknown key \"{}\"", file.string(),

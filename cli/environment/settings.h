@@ -31,6 +31,7 @@ struct Settings {
   Setting progress;
   // Files and directories of trusted keys, absolute. Never from a project's file.
   std::vector<std::string> trust;
+  std::string token_module;  // pkcs11.module, absolute. Never from a project's file.
   device::LinkSettings link;
   std::vector<std::uint16_t> allow_inbound;  // link.allowInbound: ports that boards may reach.
   std::vector<std::string> warnings;

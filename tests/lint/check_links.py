@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Fails when the command line links more than it may: what is linked is loaded at every start."""
+"""check_links.py SPHERE [static]: fails when the command line links more than it may, as what is linked is
+loaded at every start. A program with a static libcrypto may not need the shared one, nor export a symbol of it: a
+PKCS#11 module that brings its own would take ours."""
 import pathlib
 import re
 import subprocess
@@ -17,11 +19,23 @@ def needed(program):
     return set(re.findall(r"\(NEEDED\).*\[(.+)\]", text))
 
 
+def exported(program):
+    text = subprocess.run(["readelf", "--dyn-syms", "--wide", program], capture_output=True, text=True, check=True).stdout
+    return {words[7] for words in map(str.split, text.splitlines()) if len(words) > 7 and words[6].isdigit()}
+
+
 if __name__ == "__main__":
     sphere = pathlib.Path(sys.argv[1])
     if not sphere.exists():
         print(f"SKIPPED: {sphere} is not built")
         sys.exit(77)
-    extra = {name for name in needed(sphere) - ALLOWED if not SANITIZERS.match(name)}
-    print(f"{sphere.name} may not link {', '.join(sorted(extra))}" if extra else "links: ok")
-    sys.exit(bool(extra))
+    static = "static" in sys.argv[2:]
+    allowed = ALLOWED - ({"libcrypto.so.3"} if static else set())
+    extra = {name for name in needed(sphere) - allowed if not SANITIZERS.match(name)}
+    ours = {name for name in exported(sphere) if static and re.match(r"(OPENSSL|OpenSSL|CRYPTO|EVP|SHA|EC|BN)_", name)}
+    if extra:
+        print(f"{sphere.name} may not link {', '.join(sorted(extra))}")
+    if ours:
+        print(f"{sphere.name} may not export {', '.join(sorted(ours)[:5])}")
+    print("failed" if extra or ours else "links: ok")
+    sys.exit(bool(extra or ours))

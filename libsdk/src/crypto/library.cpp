@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <dlfcn.h>
 #include <mutex>
 #include <string_view>
 #include <sys/prctl.h>
@@ -22,6 +23,20 @@ void initialise_library() {
   // OpenSSL's own state is process-wide, and so is the flag that it has been set up.
   static std::once_flag once;
   std::call_once(once, [] { OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr); });
+}
+
+LibraryVersion library_version() {
+  LibraryVersion result{.version = OpenSSL_version(OPENSSL_VERSION), .file = {}};
+  Dl_info theirs = {};
+  Dl_info ours = {};
+  // NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast): dladdr() takes any address.
+  const bool found = ::dladdr(reinterpret_cast<const void*>(&OpenSSL_version), &theirs) != 0 &&
+                     ::dladdr(reinterpret_cast<const void*>(&initialise_library), &ours) != 0;
+  // NOLINTEND(cppcoreguidelines-pro-type-reinterpret-cast)
+  if (found && theirs.dli_fbase != ours.dli_fbase) {
+    result.file = theirs.dli_fname;
+  }
+  return result;
 }
 
 void keep_out_of_core_dumps() {

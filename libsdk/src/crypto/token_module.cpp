@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <dlfcn.h>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,7 +54,8 @@ Result<std::string> find_module(const std::string& path) {
   return fail(Errc::not_found, "there is no PKCS#11 module in the usual places",
               {.reason = "key.not-found",
                .value = "module-path",
-               .next = "name it in the URI: pkcs11:...?module-path=/usr/lib/.../module.so"});
+               .next = "name it in the URI, pkcs11:...?module-path=/usr/lib/.../module.so, or as "
+                       "pkcs11.module in the configuration"});
 }
 
 tl::unexpected<Error> no_module(const std::string& path, std::string_view why) {
@@ -70,6 +73,64 @@ template <typename Function>
 Function function_at(void* library, const char* name) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how dlsym() gives functions.
   return reinterpret_cast<Function>(::dlsym(library, name));
+}
+
+// The modules that this process has started, by their libraries, and how many use each.
+// C_Initialize and C_Finalize act on the whole process, so the count is the process's, too.
+class RunningModules {
+ public:
+  static RunningModules& instance() {
+    static RunningModules only;
+    return only;
+  }
+
+  pkcs11::Rv start(void* library, const pkcs11::FunctionList& calls) {
+    const std::lock_guard lock{mutex_};
+    auto& module = modules_[library];
+    if (module.users == 0) {
+      pkcs11::InitializeArguments arguments = {};
+      arguments.flags = pkcs11::kOsLockingOk;
+      const auto value = calls.initialize(&arguments);
+      if (value != pkcs11::kOk && value != pkcs11::kAlreadyInitialized) {
+        modules_.erase(library);
+        return value;
+      }
+      module.is_ours = value == pkcs11::kOk;  // Else somebody else in this process will end it.
+    }
+    ++module.users;
+    return pkcs11::kOk;
+  }
+
+  void stop(void* library, const pkcs11::FunctionList& calls) {
+    const std::lock_guard lock{mutex_};
+    const auto found = modules_.find(library);
+    if (found == modules_.end() || --found->second.users > 0) {
+      return;
+    }
+    if (found->second.is_ours) {
+      calls.finalize(nullptr);
+    }
+    modules_.erase(found);
+  }
+
+ private:
+  struct Module {
+    std::size_t users = 0;
+    bool is_ours = false;
+  };
+  std::mutex mutex_;
+  std::map<void*, Module> modules_;
+};
+
+// A count that a token gave, for a buffer of `most`.
+Result<void> check_count(std::string_view what, Ulong count, std::size_t most) {
+  if (count > most) {
+    return fail(Errc::corrupt, fmt::format("the token says that it has {} {}", count, what),
+                {.reason = "key.refused",
+                 .value = std::to_string(count),
+                 .next = "check the token and its module with the tool of its maker"});
+  }
+  return {};
 }
 
 }  // namespace
@@ -120,20 +181,15 @@ Result<std::shared_ptr<TokenModule>> TokenModule::load(const std::string& path) 
     ::dlclose(library);
     return no_module(file, "it does not speak PKCS#11 2");
   }
-  pkcs11::InitializeArguments arguments = {};
-  arguments.flags = pkcs11::kOsLockingOk;
-  const auto value = calls->initialize(&arguments);
-  if (value != pkcs11::kOk && value != pkcs11::kAlreadyInitialized) {
+  if (const auto value = RunningModules::instance().start(library, *calls); value != pkcs11::kOk) {
     ::dlclose(library);
     return refused("start the PKCS#11 module", value);
   }
-  return std::shared_ptr<TokenModule>{new TokenModule{library, calls, value == pkcs11::kOk}};
+  return std::shared_ptr<TokenModule>{new TokenModule{library, calls}};
 }
 
 TokenModule::~TokenModule() {
-  if (finalizes_) {
-    calls_->finalize(nullptr);
-  }
+  RunningModules::instance().stop(library_, *calls_);
   ::dlclose(library_);
 }
 
@@ -143,7 +199,8 @@ Result<std::vector<std::pair<Ulong, pkcs11::TokenInfo>>> TokenModule::tokens() c
   if (const auto value = calls_->get_slot_list(1, slots.data(), &count); value != pkcs11::kOk) {
     return refused("list the tokens", value);
   }
-  slots.resize(std::min<std::size_t>(count, slots.size()));
+  SPHERE_TRY(check_count("slots", count, slots.size()));
+  slots.resize(count);
   std::vector<std::pair<Ulong, pkcs11::TokenInfo>> tokens;
   for (const auto slot : slots) {
     pkcs11::TokenInfo info = {};
@@ -197,7 +254,8 @@ Result<std::vector<Ulong>> TokenSession::find(Ulong object_class, std::string_vi
   if (value != pkcs11::kOk) {
     return refused("look for keys", value);
   }
-  objects.resize(std::min<std::size_t>(count, objects.size()));
+  SPHERE_TRY(check_count("objects", count, objects.size()));
+  objects.resize(count);
   return objects;
 }
 

@@ -16,7 +16,8 @@
 
 namespace sphere::crypto {
 
-// A loaded and initialised PKCS#11 module.
+// A loaded and initialised PKCS#11 module. A module's state is the process's: the last of these
+// objects for one library ends it, however many there were.
 class TokenModule {
  public:
   // An empty path tries default_token_modules(). Errors: as list_tokens().
@@ -32,11 +33,9 @@ class TokenModule {
   [[nodiscard]] Result<std::vector<std::pair<pkcs11::Ulong, pkcs11::TokenInfo>>> tokens() const;
 
  private:
-  TokenModule(void* library, pkcs11::FunctionList* calls, bool finalizes)
-      : library_{library}, calls_{calls}, finalizes_{finalizes} {}
+  TokenModule(void* library, pkcs11::FunctionList* calls) : library_{library}, calls_{calls} {}
   void* library_;
   pkcs11::FunctionList* calls_;
-  bool finalizes_;
 };
 
 // A session, closed at the end.

@@ -210,16 +210,20 @@ Result<std::vector<Signature>> TokenSigner::sign(std::span<const Sha256Digest> d
         value != pkcs11::kOk) {
       return refused("sign with " + state_->label, value);
     }
-    Signature signature = {};
-    Ulong length = signature.size();
+    // Room for a token that gives more than it may, such as the DER form.
+    constexpr std::size_t kRoom = 256;
+    std::array<std::byte, kRoom> room = {};
+    Ulong length = room.size();
     // NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast): bytes as the interface wants them.
-    const auto value = session.calls().sign(
-        session.handle(), reinterpret_cast<pkcs11::Byte*>(digest.data()), digest.size(),
-        reinterpret_cast<pkcs11::Byte*>(signature.data()), &length);
+    const auto value =
+        session.calls().sign(session.handle(), reinterpret_cast<pkcs11::Byte*>(digest.data()),
+                             digest.size(), reinterpret_cast<pkcs11::Byte*>(room.data()), &length);
     // NOLINTEND(cppcoreguidelines-pro-type-reinterpret-cast)
     if (value != pkcs11::kOk) {
       return refused("sign with " + state_->label, value);
     }
+    Signature signature = {};
+    std::copy_n(room.begin(), signature.size(), signature.begin());
     if (length != signature.size() || !state_->public_key.verify(digest, signature)) {
       return fail(Errc::unverified,
                   fmt::format("{} gave a signature that is not its key's", state_->label),

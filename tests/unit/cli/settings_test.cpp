@@ -84,6 +84,29 @@ TEST_CASE("a broken file is an error with its place", "[cli]") {
   CHECK(settings.error().message().find("line 2, column") != std::string::npos);
 }
 
+TEST_CASE("the user's file names the library for tokens, a project's file does not", "[cli]") {
+  const Place place;
+  place.write("project/sphere.json", R"({"pkcs11": {"module": "/tmp/evil.so"}})");
+  place.write("user.json", R"({"pkcs11": {"module": "token.so", "slot": 1}})");
+  const auto settings = load_settings(place.places);
+  REQUIRE(settings);
+  CHECK(settings->token_module == (place.root / "token.so").string());
+  REQUIRE(settings->warnings.size() == 2);
+  CHECK(settings->warnings[0].find("unknown key \"pkcs11.slot\"") != std::string::npos);
+  CHECK(settings->warnings[1].find("not read from a project") != std::string::npos);
+
+  place.write("user.json", R"({"pkcs11": {"module": "/usr/lib/token.so"}})");
+  CHECK(load_settings(place.places)->token_module == "/usr/lib/token.so");
+  for (const auto* const text :
+       {R"({"pkcs11": "/usr/lib/token.so"})", R"({"pkcs11": {"module": ""}})",
+        R"({"pkcs11": {"module": ["a"]}})", R"({"pkcs11": null})"}) {
+    place.write("user.json", text);
+    const auto broken = load_settings(place.places);
+    REQUIRE_FALSE(broken);
+    CHECK(broken.error().message().find("pkcs11") != std::string::npos);
+  }
+}
+
 TEST_CASE("missing files are no settings", "[cli]") {
   const Place place;
   const auto settings = load_settings(place.places);
