@@ -22,9 +22,9 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/core/aside.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
-#include "sphere/core/text.h"
 
 namespace sphere {
 namespace fs = std::filesystem;
@@ -97,41 +97,6 @@ Result<Container> read_whole(const fs::path& path, std::size_t limit) {
 fs::path parent_of(const fs::path& path) {
   const auto parent = path.parent_path();
   return parent.empty() ? fs::path{"."} : parent;
-}
-
-// The first part of a temporary name beside `target`, short enough for what follows it.
-std::string temporary_stem(const fs::path& target) {
-  constexpr std::size_t kLongest = 200;  // Of the 255 bytes of a file name.
-  return "." + std::string{cut_utf8(target.filename().string(), kLongest)};
-}
-
-std::string temporary_name(const fs::path& target) {
-  return (parent_of(target) / (temporary_stem(target) + ".XXXXXX")).string();
-}
-
-// Gives an unnamed file (O_TMPFILE) the name `name`. Error: exists; others name `target`.
-Result<void> link_file(int descriptor, const fs::path& name, const fs::path& target) {
-  const auto source = fmt::format("/proc/self/fd/{}", descriptor);
-  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-    return failed("write", target, errno);
-  }
-  return {};
-}
-
-// Gives an unnamed file (O_TMPFILE) a free temporary name beside `target`.
-Result<fs::path> name_file(int descriptor, const fs::path& target) {
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    auto name =
-        parent_of(target) / fmt::format("{}.{}-{}", temporary_stem(target), ::getpid(), attempt);
-    auto linked = link_file(descriptor, name, target);
-    if (linked) {
-      return name;
-    }
-    if (linked.error().code() != Errc::exists) {
-      return tl::make_unexpected(std::move(linked).error());
-    }
-  }
-  return failed("write", target, EEXIST);
 }
 
 }  // namespace
@@ -223,9 +188,9 @@ Result<AtomicFile> AtomicFile::create(const fs::path& target, WriteOptions optio
   Descriptor file{::open(parent_of(target).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
   fs::path temporary;
   if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    auto name = temporary_name(target);
-    file.reset(::mkostemp(name.data(), O_CLOEXEC));
-    temporary = name;
+    SPHERE_TRY_ASSIGN(auto aside, create_aside(target));
+    file = std::move(aside.descriptor);
+    temporary = std::move(aside.path);
   }
   if (!file) {
     return failed("write", target, errno);
@@ -246,6 +211,7 @@ Result<void> AtomicFile::commit() {
   if (options_.sync && ::fsync(descriptor()) != 0) {
     return failed("write", target_, errno);
   }
+  remove_left_over(target_);
   if (temporary_.empty() && (!options_.replace || !target_was_there_)) {
     // Its own name at once: no instant at which a temporary one could be left behind.
     auto linked = link_file(descriptor(), target_, target_);
@@ -257,7 +223,7 @@ Result<void> AtomicFile::commit() {
     }
   }
   if (temporary_.empty()) {
-    SPHERE_TRY_ASSIGN(temporary_, name_file(descriptor(), target_));
+    SPHERE_TRY_ASSIGN(temporary_, name_aside(descriptor(), target_));
   }
   // Without RENAME_NOREPLACE a file that appeared since create() would be lost.
   const unsigned flags = options_.replace ? 0 : RENAME_NOREPLACE;

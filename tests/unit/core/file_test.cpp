@@ -2,15 +2,20 @@
 #include "sphere/core/file.h"
 
 #include <cstddef>
+#include <fcntl.h>
 #include <filesystem>
 #include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "libsdk/src/core/aside.h"
 #include "sphere/core/result.h"
 
 namespace fs = std::filesystem;
@@ -190,6 +195,73 @@ TEST_CASE("an AtomicFile replaces a file that appeared after it was created", "[
   REQUIRE(sphere::write_file(path, "other"));
   REQUIRE(file->commit());
   CHECK(sphere::read_text_file(path, 100)->empty());
+  CHECK(count_entries(directory.path()) == 1);
+}
+
+TEST_CASE("a commit removes what a dead process left beside the target, and nothing else",
+          "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  const bool is_there = GENERATE(false, true);
+  if (is_there) {
+    REQUIRE(sphere::write_file(path, "old"));
+  }
+  for (const auto* const name : {".a.sphere-0", ".a.sphere-1", ".b.sphere-0", ".a", "a.sphere-0"}) {
+    REQUIRE(::close(::open((directory.path() / name).c_str(), O_CREAT | O_WRONLY, 0600)) == 0);
+  }
+  REQUIRE(sphere::write_file(path, "new"));
+  CHECK(*sphere::read_text_file(path, 100) == "new");
+  CHECK(count_entries(directory.path()) == 4);
+  CHECK(fs::exists(directory.path() / ".b.sphere-0"));
+  CHECK(fs::exists(directory.path() / ".a"));
+}
+
+TEST_CASE("a commit leaves the file alone that another writer is about to move", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  REQUIRE(sphere::write_file(path, "old"));
+  auto other =
+      sphere::create_aside(path);  // As a writer on a file system without O_TMPFILE has it.
+  REQUIRE(other);
+  CHECK(other->path == directory.path() / ".a.sphere-0");
+  REQUIRE(sphere::write_file(path, "new"));
+  CHECK(count_entries(directory.path()) == 2);
+  auto second = sphere::create_aside(path);
+  REQUIRE(second);
+  CHECK(second->path == directory.path() / ".a.sphere-1");
+  const auto first_name = other->path;
+  other->descriptor.reset();  // As if it had been killed.
+  auto third = sphere::create_aside(path);
+  REQUIRE(third);
+  CHECK(third->path == first_name);
+  struct stat status = {};
+  REQUIRE(::fstat(third->descriptor.get(), &status) == 0);
+  CHECK(status.st_nlink == 1);
+}
+
+TEST_CASE("writers of one file at one time all succeed and leave nothing behind", "[core]") {
+  const auto directory = make_directory();
+  const auto path = directory.path() / "a";
+  constexpr int kWriters = 4;
+  constexpr int kTurns = 200;
+  std::vector<std::thread> threads;
+  std::vector<int> good(kWriters);
+  for (int writer = 0; writer < kWriters; ++writer) {
+    threads.emplace_back([&good, &path, writer] {
+      for (int turn = 0; turn < kTurns; ++turn) {
+        const auto text = std::string(1000, static_cast<char>('a' + writer));
+        good[static_cast<std::size_t>(writer)] +=
+            sphere::write_file(path, text, {.sync = false}) ? 1 : 0;
+      }
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  CHECK(good == std::vector<int>(kWriters, kTurns));
+  const auto text = sphere::read_text_file(path, 10'000);
+  REQUIRE(text);
+  CHECK(*text == std::string(1000, text->front()));
   CHECK(count_entries(directory.path()) == 1);
 }
 
