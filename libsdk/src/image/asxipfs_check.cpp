@@ -47,6 +47,23 @@ std::vector<const FileEntry*> by_offset(const FileSystem& files) {
   return sorted;
 }
 
+// The CRC of the directory area, whose own CRC field counts as zero.
+Crc32 area_crc(Bytes area) {
+  constexpr std::array<std::byte, 4> kNoCrc = {};
+  Crc32 crc;
+  crc.update(area.first(kCrcOffset)).update(kNoCrc).update(area.subspan(kCrcOffset + 4));
+  return crc;
+}
+
+Result<void> compare_crc(std::uint32_t expected, std::uint32_t seen) {
+  if (seen == expected) {
+    return {};
+  }
+  return corrupt("superblock", kCrcOffset,
+                 fmt::format("CRC {:08x} is not that of the body, {:08x}", expected, seen),
+                 fmt::format("{:08x}", expected));
+}
+
 }  // namespace
 
 Result<void> require_zero(Bytes bytes, std::uint64_t offset, std::string_view what) {
@@ -61,14 +78,10 @@ Result<void> require_zero(Bytes bytes, std::uint64_t offset, std::string_view wh
                  fmt::format("{:#04x}", std::to_integer<unsigned>(bytes[first])));
 }
 
-AsxipfsCheck::AsxipfsCheck(const FileSystem& files)
-    : at_{files.directory_area->size()}, expected_crc_{files.crc} {
-  constexpr std::array<std::byte, 4> kNoCrc = {};
-  const std::span area{*files.directory_area};
-  crc_.update(area.first(kCrcOffset)).update(kNoCrc).update(area.subspan(kCrcOffset + 4));
+AsxipfsGaps::AsxipfsGaps(const FileSystem& files) {
   // Files lie behind the directory area, do not overlap, and begin on pages: between two of them
   // there is the padding of the first, then pages of nobody.
-  std::uint64_t end = at_;
+  std::uint64_t end = files.directory_area->size();
   const auto add = [this](std::uint64_t begin, std::uint64_t gap_end, bool is_padding) {
     if (begin < gap_end) {
       gaps_.push_back({.begin = begin, .end = gap_end, .is_padding = is_padding});
@@ -83,32 +96,60 @@ AsxipfsCheck::AsxipfsCheck(const FileSystem& files)
   add(end, files.body_size, false);
 }
 
-Result<void> AsxipfsCheck::update(Bytes bytes) {
-  crc_.update(bytes);
-  const auto end = at_ + bytes.size();
-  while (next_gap_ < gaps_.size() && gaps_[next_gap_].begin < end) {
-    const auto& gap = gaps_[next_gap_];
-    const auto from = std::max(gap.begin, at_);
-    const auto to = std::min(gap.end, end);
-    SPHERE_TRY(require_zero(bytes.subspan(from - at_, to - from), from,
-                            gap.is_padding ? "the padding of a file is not zero" : kUnowned));
-    if (gap.end > end) {
-      break;  // It goes on in the next bytes.
-    }
-    ++next_gap_;
+Result<void> AsxipfsGaps::check(Bytes bytes, std::uint64_t offset) const {
+  const auto end = offset + bytes.size();
+  auto gap = std::ranges::upper_bound(gaps_, offset, {}, &Gap::end);
+  for (; gap != gaps_.end() && gap->begin < end; ++gap) {
+    const auto from = std::max(gap->begin, offset);
+    const auto to = std::min(gap->end, end);
+    SPHERE_TRY(require_zero(
+        bytes.subspan(static_cast<std::size_t>(from - offset), static_cast<std::size_t>(to - from)),
+        from, gap->is_padding ? "the padding of a file is not zero" : kUnowned));
   }
-  at_ = end;
   return {};
 }
 
-Result<void> AsxipfsCheck::finish() const {
-  if (crc_.value() != expected_crc_) {
-    return corrupt(
-        "superblock", kCrcOffset,
-        fmt::format("CRC {:08x} is not that of the body, {:08x}", expected_crc_, crc_.value()),
-        fmt::format("{:08x}", expected_crc_));
-  }
+AsxipfsCheck::AsxipfsCheck(const FileSystem& files)
+    : gaps_{files},
+      at_{files.directory_area->size()},
+      crc_{area_crc(*files.directory_area)},
+      expected_crc_{files.crc} {}
+
+Result<void> AsxipfsCheck::update(Bytes bytes) {
+  crc_.update(bytes);
+  SPHERE_TRY(gaps_.check(bytes, at_));
+  at_ += bytes.size();
   return {};
+}
+
+Result<void> AsxipfsCheck::finish() const { return compare_crc(expected_crc_, crc_.value()); }
+
+AsxipfsRunCheck::AsxipfsRunCheck(const FileSystem& files, std::size_t run_size)
+    : gaps_{files},
+      run_size_{run_size},
+      body_size_{files.body_size},
+      area_size_{files.directory_area->size()},
+      crc_{area_crc(*files.directory_area)},
+      expected_crc_{files.crc},
+      parts_((body_size_ + run_size - 1) / run_size) {}
+
+Result<void> AsxipfsRunCheck::take(std::uint64_t offset, Bytes run) {
+  const auto known = std::min<std::uint64_t>(area_size_ - std::min(area_size_, offset), run.size());
+  const auto rest = run.subspan(static_cast<std::size_t>(known));
+  parts_[static_cast<std::size_t>(offset / run_size_)] = Crc32{}.update(rest).value();
+  return gaps_.check(rest, offset + known);
+}
+
+Result<void> AsxipfsRunCheck::finish() const {
+  auto crc = crc_;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const auto begin = std::max<std::uint64_t>(std::uint64_t{i} * run_size_, area_size_);
+    const auto end = std::min<std::uint64_t>((std::uint64_t{i} + 1) * run_size_, body_size_);
+    if (begin < end) {
+      crc.append(parts_[i], end - begin);
+    }
+  }
+  return compare_crc(expected_crc_, crc.value());
 }
 
 Result<void> check_asxipfs(const FileSystem& files) {

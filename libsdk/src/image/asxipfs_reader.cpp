@@ -16,6 +16,7 @@
 #include "libsdk/src/image/asxipfs_check.h"
 #include "libsdk/src/image/asxipfs_layout.h"
 #include "libsdk/src/image/failure.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -106,7 +107,7 @@ class DirectoryArea {
     const auto fresh = std::span{bytes_}.subspan(have);
     SPHERE_TRY_ASSIGN(const auto read, body_->read(have, fresh));
     if (read.data() != fresh.data()) {
-      std::ranges::copy(read, fresh.begin());
+      copy_bytes(read, fresh);
     }
     return {};
   }

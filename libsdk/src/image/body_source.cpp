@@ -14,6 +14,7 @@
 
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/merkle_levels.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/crypto/digest.h"
@@ -81,7 +82,7 @@ Result<void> ChunkedBody::read_chunk(std::size_t index, Scratch& scratch,
                  .next = "get the package again"});
   }
   if (!entry.compressed) {
-    std::ranges::copy(stored, body.begin());
+    copy_bytes(stored, body);
     return {};
   }
   return scratch.decoder.decode(stored, body);
@@ -96,7 +97,7 @@ Result<void> ChunkedBody::read_part(std::size_t index, std::size_t skipped, Scra
   }
   scratch.body.resize(size);
   SPHERE_TRY(read_chunk(index, scratch, scratch.body));
-  std::ranges::copy(std::span{scratch.body}.subspan(skipped, part.size()), part.begin());
+  copy_bytes(std::span{scratch.body}.subspan(skipped, part.size()), part);
   return {};
 }
 
@@ -144,7 +145,7 @@ Result<std::span<const std::byte>> ProvenBody::read(std::uint64_t offset,
         body_->read(begin, std::span{buffer_}.first(static_cast<std::size_t>(blocks))));
     SPHERE_TRY(verifier_.verify(begin / kMerkleBlockSize, bytes));
     const auto part = bytes.subspan(skipped, static_cast<std::size_t>(wanted) - skipped);
-    std::ranges::copy(part, buffer.subspan(done).begin());
+    copy_bytes(part, buffer.subspan(done));
     done += part.size();
   }
   return buffer;

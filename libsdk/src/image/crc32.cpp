@@ -208,7 +208,11 @@ Crc32& Crc32::update(std::span<const std::byte> bytes) {
 
 // The inversions at both ends cancel: CRC(a b) = CRC(a) x^(8 |b|) + CRC(b).
 Crc32& Crc32::append(std::uint32_t value, std::uint64_t length) {
-  state_ = ~(multiply(this->value(), shift_by_bytes(length)) ^ value);
+  if (shift_length_ != length || shift_ == 0) {
+    shift_length_ = length;
+    shift_ = shift_by_bytes(length);
+  }
+  state_ = ~(multiply(this->value(), shift_) ^ value);
   return *this;
 }
 

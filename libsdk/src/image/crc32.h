@@ -22,6 +22,9 @@ class Crc32 {
 
  private:
   std::uint32_t state_ = 0xFFFFFFFF;
+  // The factor that the last append() needed: parts of a whole are mostly of one length.
+  std::uint64_t shift_length_ = 0;
+  std::uint32_t shift_ = 0;
 };
 
 // One way to compute it. `update` takes and gives the inner state, without the final inversion.

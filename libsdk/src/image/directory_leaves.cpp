@@ -15,6 +15,7 @@
 #include "libsdk/src/image/crc32.h"
 #include "libsdk/src/image/merkle_levels.h"
 #include "libsdk/src/image/package_directory.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/crypto/digest.h"
@@ -114,8 +115,7 @@ Result<void> DirectoryLeaves::load_part(std::span<std::byte> pages, const Part& 
   }
   const Bytes source =
       part.file == kDirectories ? Bytes{input_.head} : input_.files[part.file].memory;
-  std::ranges::copy(source.subspan(static_cast<std::size_t>(part.in_file), pages.size()),
-                    pages.begin());
+  copy_bytes(source.subspan(static_cast<std::size_t>(part.in_file), pages.size()), pages);
   return {};
 }
 

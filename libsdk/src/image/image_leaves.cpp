@@ -7,6 +7,7 @@
 #include <span>
 
 #include "libsdk/src/image/merkle_levels.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/image/merkle.h"
 
@@ -42,7 +43,7 @@ Result<std::span<const std::byte>> ImageLeaves::read_run(std::uint64_t offset,
     return bytes;
   }
   if (bytes.data() != buffer.data()) {
-    std::ranges::copy(bytes, buffer.begin());
+    copy_bytes(bytes, buffer);
   }
   std::ranges::fill(buffer.subspan(there), std::byte{0});
   return buffer;

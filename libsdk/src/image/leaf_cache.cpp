@@ -20,6 +20,7 @@
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/file_stamp.h"
 #include "libsdk/src/image/section_reader.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/file.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
@@ -69,7 +70,7 @@ std::optional<FileFacts> read_facts(Reader& reader, std::uint64_t size) {
   facts.crc = *crc;
   std::ranges::copy(*digest, facts.digest.begin());
   facts.leaves.resize(pages_of(size));
-  std::ranges::copy(*leaves, std::as_writable_bytes(std::span{facts.leaves}).begin());
+  copy_bytes(*leaves, std::as_writable_bytes(std::span{facts.leaves}));
   return facts;
 }
 

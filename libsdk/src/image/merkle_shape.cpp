@@ -13,6 +13,7 @@
 
 #include <tl/expected.hpp>
 
+#include "sphere/core/bytes.h"
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
@@ -68,7 +69,7 @@ MemoryHashArea::MemoryHashArea(MerkleShape shape)
 Result<void> MemoryHashArea::write(std::size_t level, std::uint64_t index,
                                    std::span<const std::byte> block) {
   const auto offset = static_cast<std::size_t>(shape_.offset(level, index));
-  std::ranges::copy(block, std::span{bytes_}.subspan(offset).begin());
+  copy_bytes(block, std::span{bytes_}.subspan(offset));
   return {};
 }
 

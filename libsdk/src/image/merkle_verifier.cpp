@@ -12,6 +12,7 @@
 #include <tl/expected.hpp>
 
 #include "libsdk/src/image/merkle_levels.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/core/thread_pool.h"
 #include "sphere/crypto/block_hash.h"
@@ -42,14 +43,17 @@ struct Worker {
   std::vector<std::byte> buffer;
 };
 
-Result<void> verify_group(Worker& worker, const BlockSource& body, std::uint64_t first,
-                          std::uint64_t end) {
+Result<void> verify_group(const MerkleCheck& check, Worker& worker, const BlockSource& body,
+                          std::uint64_t first, std::uint64_t end) {
   worker.buffer.resize(kRunBlocks * kMerkleBlockSize);
   for (std::uint64_t block = first; block < end; block += kRunBlocks) {
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kRunBlocks, end - block));
     const auto wanted = std::span{worker.buffer}.first(count * kMerkleBlockSize);
     SPHERE_TRY_ASSIGN(const auto blocks, body.read(block * kMerkleBlockSize, wanted));
     SPHERE_TRY(worker.verifier.verify(block, blocks));
+    if (check.use) {
+      SPHERE_TRY(check.use(block * kMerkleBlockSize, blocks));
+    }
   }
   return {};
 }
@@ -122,7 +126,7 @@ Result<void> MerkleVerifier::prove(std::size_t level, std::uint64_t index,
   if (hash_block(*engine_, tree_->salt, block) != expected) {
     return mismatch(fmt::format("hash block {} of level {}", index, level), "hash area", offset);
   }
-  std::ranges::copy(block, std::as_writable_bytes(std::span{proven.hashes}).begin());
+  copy_bytes(block, std::as_writable_bytes(std::span{proven.hashes}));
   const auto rest = std::span{proven.hashes}.subspan(used_hashes(tree_->shape, level, index));
   if (std::ranges::any_of(rest, [](const MerkleHash& hash) { return hash != MerkleHash{}; })) {
     return fail(
@@ -144,7 +148,7 @@ Result<void> verify_merkle_tree(const MerkleCheck& check, const BlockSource& bod
   }
   const auto job = [&](std::size_t group, std::size_t worker) -> Result<void> {
     const std::uint64_t first = std::uint64_t{group} * kHashesPerBlock;
-    return verify_group(workers[worker], body, first,
+    return verify_group(check, workers[worker], body, first,
                         std::min(first + kHashesPerBlock, data_blocks));
   };
   return run_groups(check.pool, data_blocks, static_cast<std::size_t>(groups), job);

@@ -16,6 +16,7 @@
 #include "libsdk/src/image/asxipfs_plan.h"
 #include "libsdk/src/image/crc32.h"
 #include "libsdk/src/image/package_directory.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/core/thread_pool.h"
 #include "sphere/image/asxipfs.h"
@@ -104,7 +105,7 @@ Result<std::vector<std::byte>> PackSources::read_body(std::size_t spare) const {
     const auto& source = sources_[place.index];
     const auto target = std::span{body}.subspan(place.offset, source.size);
     if (source.listed == nullptr) {
-      std::ranges::copy(source.memory, target.begin());
+      copy_bytes(source.memory, target);
       continue;
     }
     SPHERE_TRY_ASSIGN(auto reader, ListedFileReader::open(*source.listed));

@@ -19,6 +19,7 @@
 #include "libsdk/src/image/asxipfs_check.h"
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/manifest_check.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
@@ -55,7 +56,7 @@ Result<std::vector<std::byte>> read_range(const BlockSource& source, std::uint64
   std::vector<std::byte> bytes(static_cast<std::size_t>(end - begin));
   SPHERE_TRY_ASSIGN(const auto read, source.read(begin, bytes));
   if (read.data() != bytes.data()) {
-    std::ranges::copy(read, bytes.begin());
+    copy_bytes(read, bytes);
   }
   return bytes;
 }

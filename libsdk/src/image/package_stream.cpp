@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sphere/core/bytes.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/image/package.h"
@@ -85,9 +86,9 @@ Result<std::span<const std::byte>> PackageStream::last_piece() {
   const auto piece = std::span{buffer_}.first(rest + tail_.size());
   if (rest != 0) {
     SPHERE_TRY_ASSIGN(const auto body, package_->source->read(at_, piece.first(rest)));
-    std::ranges::copy(body, piece.begin());
+    copy_bytes(body, piece);
   }
-  std::ranges::copy(tail_, piece.begin() + static_cast<std::ptrdiff_t>(rest));
+  copy_bytes(tail_, piece.subspan(static_cast<std::size_t>(rest)));
   SPHERE_TRY(package_->source->check_unchanged());
   return pass_on(piece);
 }

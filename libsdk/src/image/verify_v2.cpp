@@ -15,9 +15,11 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/image/asxipfs_check.h"
 #include "libsdk/src/image/body_source.h"
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/manifest_check.h"
+#include "libsdk/src/image/merkle_levels.h"
 #include "libsdk/src/image/verify.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
@@ -145,14 +147,26 @@ Result<void> check_magic(const BlockSource& body, BodyFormat format) {
   return {};
 }
 
-Result<void> prove_blocks(const Package& package, const Tools& tools) {
+using UseRun = decltype(MerkleCheck::use);
+
+Result<void> prove_blocks(const Package& package, const Tools& tools, UseRun use = {}) {
   const auto body = stored_body(package.source, package.metadata, *package.layout);
   const OffsetBlocks hash_area{package.source, package.layout->body_area};
   return verify_merkle_tree({.engine = *tools.engine,
                              .pool = *tools.pool,
                              .tree = package.layout->tree,
-                             .hash_area = hash_area},
+                             .hash_area = hash_area,
+                             .use = std::move(use)},
                             *body);
+}
+
+// Proves every block and checks, in the same pass, what needs all bytes of a file system.
+Result<void> prove_files(const Package& package, const Tools& tools) {
+  AsxipfsRunCheck check{package.files, kRunBlocks * kMerkleBlockSize};
+  SPHERE_TRY(prove_blocks(package, tools, [&check](std::uint64_t offset, Bytes run) {
+    return check.take(offset, run);
+  }));
+  return check.finish();
 }
 
 // What a body that is no file system of an app must have: its magic number, zeros at its end.
@@ -220,7 +234,7 @@ Result<void> check_body_v2(const Package& package, const Tools& tools) {
   SPHERE_TRY(require_v2(package));
   SPHERE_TRY(check_chunk_padding(package));
   if (package.files.body != nullptr) {
-    SPHERE_TRY(check_asxipfs(package.files));  // Reads, and so proves, every byte.
+    SPHERE_TRY(prove_files(package, tools));
   } else {
     SPHERE_TRY(prove_blocks(package, tools));
     SPHERE_TRY(check_content(package));

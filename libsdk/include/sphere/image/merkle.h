@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -229,12 +230,16 @@ struct MerkleCheck {
   ThreadPool& pool;
   const MerkleTree& tree;
   const BlockSource& hash_area;
+  // Gets each run of blocks, of up to 256 KiB, once it is proven; `offset` is its place in the
+  // body. Several threads call at once, for different runs. An error ends the check.
+  std::function<Result<void>(std::uint64_t offset, std::span<const std::byte> run)> use = {};
 };
 
 // NOLINTEND(cppcoreguidelines-avoid-const-or-ref-data-members)
 
-// Proves every block of the body. Errors: as MerkleVerifier::verify(), and those of `body`; the one
-// at the lowest place is reported.
+// Proves every block of the body; below 2 MiB no thread is started. Memory: 256 KiB for each
+// thread, whatever the size. Errors: as MerkleVerifier::verify(), those of `body` and of `use`; the
+// one at the lowest place is reported.
 [[nodiscard]] Result<void> verify_merkle_tree(const MerkleCheck& check, const BlockSource& body);
 
 // dm-verity's superblock (cryptsetup's on-disk format 1), integers little-endian:

@@ -14,6 +14,7 @@
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/evp_sha256.h"
 #include "libsdk/src/crypto/hash/lanes.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/block_hash.h"
 #include "sphere/crypto/digest.h"
@@ -91,8 +92,8 @@ void hash_leaf_group(const HashBackend& row, const LeafSalt& salt,
   for (std::size_t i = 0; i < count; ++i) {
     pointers[i] = &lanes[i];
     lanes[i].data = edges[i].data();
-    std::ranges::copy(salt, edges[i].begin());
-    std::ranges::copy(blocks.subspan(i * kLeafBlockSize, kHalf), edges[i].begin() + kHalf);
+    copy_bytes(salt, edges[i]);
+    copy_bytes(blocks.subspan(i * kLeafBlockSize, kHalf), std::span{edges[i]}.subspan(kHalf));
   }
   run_kernel(row, filled, 1);
   for (std::size_t i = 0; i < count; ++i) {
@@ -101,7 +102,7 @@ void hash_leaf_group(const HashBackend& row, const LeafSalt& salt,
   run_kernel(row, filled, kWholeBlocks);
   for (std::size_t i = 0; i < count; ++i) {
     lanes[i].data = edges[i].data();
-    std::ranges::copy(blocks.subspan((i + 1) * kLeafBlockSize - kHalf, kHalf), edges[i].begin());
+    copy_bytes(blocks.subspan((i + 1) * kLeafBlockSize - kHalf, kHalf), edges[i]);
     const std::size_t last = write_padding(edges[i], kHalf, salt.size() + kLeafBlockSize);
     assert(last == 1);
     static_cast<void>(last);

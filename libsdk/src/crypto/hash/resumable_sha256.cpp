@@ -14,6 +14,7 @@
 #include "libsdk/src/crypto/hash/backend.h"
 #include "libsdk/src/crypto/hash/constants.h"
 #include "libsdk/src/crypto/hash/lanes.h"
+#include "sphere/core/bytes.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
 #include "sphere/core/writer.h"
@@ -81,7 +82,7 @@ Result<ResumableSha256> ResumableSha256::resume(const HashEngine& engine,
 ResumableSha256& ResumableSha256::update(std::span<const std::byte> bytes) {
   if (const std::size_t held = partial_size(); held != 0) {
     const std::size_t taken = std::min(kHashBlockSize - held, bytes.size());
-    std::ranges::copy(bytes.first(taken), std::span{partial_}.subspan(held).begin());
+    copy_bytes(bytes.first(taken), std::span{partial_}.subspan(held));
     length_ += taken;
     bytes = bytes.subspan(taken);
     if (held + taken < kHashBlockSize) {
@@ -92,7 +93,7 @@ ResumableSha256& ResumableSha256::update(std::span<const std::byte> bytes) {
   const std::size_t rest = bytes.size() % kHashBlockSize;
   compress(bytes.first(bytes.size() - rest));
   partial_ = {};
-  std::ranges::copy(bytes.last(rest), partial_.begin());
+  copy_bytes(bytes.last(rest), partial_);
   length_ += bytes.size();
   return *this;
 }
