@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/recovery/boards.h"
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "device-agent/virtual-board/recovery/device_side.h"
+#include "device-agent/virtual-board/recovery/fastboot.h"
+#include "device-agent/virtual-board/recovery/flash.h"
+
+namespace sphere::test {
+
+namespace {
+
+using namespace virtual_board;
+
+constexpr std::size_t kSector = 4096;
+
+std::unique_ptr<DeviceSide> fastboot(bool tcp) {
+  return std::make_unique<FastbootDevice>(
+      FastbootBoard{.tcp = tcp,
+                    .partitions = {{.name = "boot", .offset = 0, .size = kBootSize},
+                                   {.name = "system", .offset = kBootSize, .size = kSystemSize}},
+                    .max_download = 3U << 20U,
+                    .hash_command = true},
+      Flash{kBootSize + kSystemSize, kSector});
+}
+
+struct Row {
+  std::string_view name;
+  BoardWire wire;
+  std::unique_ptr<DeviceSide> (*make)();
+};
+
+constexpr std::array kRows = {
+    Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
+    Row{"fastboot-usb", BoardWire::usb, [] { return fastboot(false); }},
+};
+
+}  // namespace
+
+TestBoard make_board(std::string_view protocol) {
+  for (const Row& row : kRows) {
+    if (row.name == protocol) {
+      return {.wire = row.wire, .device = row.make()};
+    }
+  }
+  return {};
+}
+
+}  // namespace sphere::test
