@@ -111,9 +111,9 @@ void RecoveryBench::send_to_board(const recovery::Send& send) {
 void RecoveryBench::send_to_host(const std::vector<std::byte>& bytes) {
   report_.to_host += bytes.size();
   auto passed = faults_.pass(WireSide::out, bytes);
-  board_free_ = std::max(board_free_, now_) + wire_time(bytes.size(), board_baud_) + passed.delay;
+  board_free_ = std::max(board_free_, now_) + wire_time(bytes.size(), board_sends_) + passed.delay;
   at(board_free_ + config_.turnaround,
-     [this, power = power_, baud = board_baud_, out = std::move(passed.bytes)] {
+     [this, power = power_, baud = board_sends_, out = std::move(passed.bytes)] {
        if (power == power_ && plugged_) {
          deliver_to_host(out, baud);
        }
@@ -156,6 +156,7 @@ void RecoveryBench::run_lines(const recovery::RunLines& lines) {
         ++power_;
         strap_ = strap;
         board_baud_ = 115200;
+        board_sends_ = 115200;
         report_.booted = false;
         give_board(device::PowerOn{.recovery_strap = strap});
       });
@@ -250,6 +251,7 @@ void RecoveryBench::perform(const device::Action& action) {
             }
           });
         } else if constexpr (std::is_same_v<What, device::SetLine>) {
+          board_sends_ = what.settings.baud;  // What it sent before goes out before.
           at(std::max(board_free_, now_), [this, baud = what.settings.baud, power = power_] {
             board_baud_ = power == power_ ? baud : board_baud_;
           });

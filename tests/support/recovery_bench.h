@@ -87,7 +87,8 @@ class RecoveryBench {
   Time host_free_ = {};  // When the host's last byte has left.
   Time board_free_ = {};
   std::uint32_t host_baud_ = 115200;
-  std::uint32_t board_baud_ = 115200;
+  std::uint32_t board_baud_ = 115200;  // At which it listens.
+  std::uint32_t board_sends_ = 115200;
   std::uint64_t power_ = 0;  // Counts power-ons: what was on its way before is lost.
   bool plugged_ = true;
   bool strap_ = true;
