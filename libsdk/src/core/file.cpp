@@ -129,6 +129,9 @@ Error system_error(std::string_view action, const fs::path& path, int error_numb
       reason = "local.no-space";
       next = "free some space there";
       break;
+    case EIO:
+      next = "check the disk; the kernel's log says more: dmesg";
+      break;
     default:
       break;
   }

@@ -36,7 +36,8 @@ struct WriteOptions {
 
 // A file that appears complete or not at all: written beside its target under a temporary name,
 // synced, then renamed. Unless commit() succeeded, the destructor removes the temporary file and
-// the target is as it was. What a killed process left beside the target goes with the next commit().
+// the target is as it was. What a killed process left beside the target goes with the next
+// commit().
 class AtomicFile {
  public:
   // Errors: as system_error(); exists when the target is there and may not be replaced.
