@@ -83,7 +83,7 @@ class Agent {
         state_{options.state},
         events_{options.state / "log", clock},
         groups_{AgentGroups::find()},
-        launcher_{std::move(program), groups_.tree()} {
+        launcher_{program.parent_path() / "sphere-launch", groups_.tree()} {
     for (const int number : options.listeners) {
       listeners_.push_back(take(number));
     }

@@ -10,7 +10,6 @@
 #include "device-agent/agent/agent.h"
 #include "device-agent/agent/options.h"
 #include "device-agent/agent/sandbox/check_command.h"
-#include "device-agent/agent/sandbox/launch.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/result.h"
 
@@ -28,9 +27,6 @@ int report(const sphere::Error& error) {
 
 int main(int argc, char* argv[]) {
   const std::span<char* const> arguments{argv, static_cast<std::size_t>(argc)};
-  if (argc == 2 && std::string_view{arguments[1]} == "--launch") {
-    return sphere::agent::run_launcher();
-  }
   if (argc >= 2 && std::string_view{arguments[1]} == "check") {
     return sphere::agent::run_check(arguments.subspan(2));
   }

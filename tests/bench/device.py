@@ -7,10 +7,10 @@ import subprocess
 GOALS = {"bubblewrap, unshare-all, cap-drop": 1.0, "minijail, all namespaces": 1.25}
 
 
-def run(start_bench, sphered, rounds):
+def run(start_bench, launcher, rounds):
     """Prints the table; true when every goal that could be measured is met."""
     null = pathlib.Path(start_bench).with_name("null_program")
-    done = subprocess.run([start_bench, sphered, null, str(rounds or 50)], capture_output=True, text=True)
+    done = subprocess.run([start_bench, launcher, null, str(rounds or 50)], capture_output=True, text=True)
     if done.returncode != 0:
         print(done.stderr.strip())
         return False

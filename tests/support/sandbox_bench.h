@@ -156,7 +156,7 @@ class SandboxBench {
  private:
   std::filesystem::path launcher_program(const std::string& skip) {
     if (skip.empty()) {
-      return std::filesystem::path{SPHERE_BINARY_DIR} / "bin" / "sphered";
+      return std::filesystem::path{SPHERE_BINARY_DIR} / "bin" / "sphere-launch";
     }
     const auto program = programs_.path() / ("skip-" + skip);
     std::error_code present;

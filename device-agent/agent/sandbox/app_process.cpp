@@ -126,13 +126,10 @@ Step open_files(AppPart& part) {
   if (auto moved = require(::chdir(home.c_str()) == 0, "L4", "enter " + home); !moved) {
     return moved;
   }
-  std::array<sock_filter, BPF_MAXINSNS> filter = {};
-  const auto count = ::pread(kFilterDescriptor, filter.data(), sizeof filter, 0);
-  if (auto read = require(count > 0, "L10", "read the system-call filter"); !read) {
+  part.filter = read_filter(0, part.plan->filter_bytes / sizeof(sock_filter));
+  if (auto read = require(!part.filter.empty(), "L10", "read the system-call filter"); !read) {
     return read;
   }
-  part.filter.assign(filter.begin(),
-                     filter.begin() + count / static_cast<ssize_t>(sizeof(sock_filter)));
   return open_program(part);
 }
 

@@ -20,8 +20,9 @@
 
 #include <seccomp.h>
 
-#include "device-agent/agent/sandbox/step.h"
+#include "device-agent/agent/sandbox/package_content.h"
 #include "device-agent/agent/sandbox/system_calls.h"
+#include "sphere/core/result.h"
 
 namespace sphere::agent {
 namespace {
@@ -273,20 +274,17 @@ FilterProgram compile_init_filter(CallAbi abi) {
   return program;
 }
 
-Step load_filter(std::span<const sock_filter> program) {
-  std::vector<sock_filter> copy{program.begin(), program.end()};
-  const sock_fprog whole = {.len = static_cast<unsigned short>(copy.size()), .filter = copy.data()};
-  return require(!copy.empty() && copy.size() <= BPF_MAXINSNS &&
-                     ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole) == 0,
-                 "L10", "load the system-call filter");
-}
-
-const FilterProgram& FilterCache::get(const FilterKey& key) {
-  auto found = programs_.find(key);
-  if (found == programs_.end()) {
-    found = programs_.emplace(key, compile_filter(key, own_abi())).first;
+Result<const FilterFile*> FilterCache::get(const FilterKey& key) {
+  auto found = files_.find(key);
+  if (found == files_.end()) {
+    auto programs = compile_filter(key, own_abi());
+    FilterFile filters{.file = {}, .app_bytes = programs.size() * sizeof(sock_filter)};
+    append(programs, compile_init_filter(own_abi()));
+    SPHERE_TRY_ASSIGN(filters.file,
+                      make_sealed_file("sphere-filters", std::as_bytes(std::span{programs})));
+    found = files_.emplace(key, std::move(filters)).first;
   }
-  return found->second;
+  return &found->second;
 }
 
 }  // namespace sphere::agent

@@ -7,10 +7,12 @@
 #include <map>
 #include <span>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 #include "device-agent/agent/sandbox/step.h"
 #include "device-agent/agent/sandbox/system_calls.h"
+#include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
 
 namespace sphere::agent {
@@ -33,16 +35,27 @@ enum class CallAbi : std::uint8_t { amd64, arm64, armhf };
 // and ends.
 [[nodiscard]] FilterProgram compile_init_filter(CallAbi abi);
 
+// In the launcher: at most `most` instructions of the programs at kFilterDescriptor, from `offset`
+// on. Empty when there are none.
+[[nodiscard]] FilterProgram read_filter(off_t offset, std::size_t most);
+
 // Loads `program` for this thread and all it starts. Needs no_new_privs.
 [[nodiscard]] Step load_filter(std::span<const sock_filter> program);
+
+// The programs of an app and of its init, one behind the other, in a sealed file in memory.
+struct FilterFile {
+  Descriptor file;
+  std::size_t app_bytes = 0;
+};
 
 // Filters are compiled once for each key.
 class FilterCache {
  public:
-  [[nodiscard]] const FilterProgram& get(const FilterKey& key);
+  // Lives as long as the cache. Error: io.
+  [[nodiscard]] Result<const FilterFile*> get(const FilterKey& key);
 
  private:
-  std::map<FilterKey, FilterProgram> programs_;
+  std::map<FilterKey, FilterFile> files_;
 };
 
 }  // namespace sphere::agent

@@ -8,11 +8,11 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <memory>
 #include <optional>
 #include <sched.h>
 #include <span>
 #include <string>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -32,21 +32,23 @@
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/image/block_io.h"
-#include "sphere/image/package.h"
-#include "sphere/image/verify_v2.h"
 #include "sphere/json/value.h"
 
 namespace sphere::agent {
 namespace {
 
-constexpr std::size_t kPlanBytes = 65536;
+constexpr std::size_t kPlanBytes = std::size_t{16} << 20U;  // Names every file of the package.
 
 json::Value to_json(const StepFailure& failure) {
   return json::Value{}
       .set("layer", failure.layer)
       .set("what", failure.what)
       .set("errno", failure.number);
+}
+
+[[noreturn]] void refuse_with(const StepFailure& failure) {
+  send_message(kStatusDescriptor, to_json(failure));
+  ::_exit(EXIT_FAILURE);
 }
 
 Result<Plan> read_plan() {
@@ -56,8 +58,9 @@ Result<Plan> read_plan() {
   return plan_from_json(value);
 }
 
-// The sealed package, mapped for the rest of this process's life.
-Result<image::Package> map_package() {
+// The content of the package's files, mapped for the rest of this process's life. The agent has
+// verified these very bytes.
+Result<std::span<const std::byte>> map_content() {
   struct stat status = {};
   if (::fstat(kPackageDescriptor, &status) != 0 || status.st_size <= 0) {
     return fail(Errc::io, "no package");
@@ -67,15 +70,7 @@ Result<image::Package> map_package() {
   if (mapped == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
     return fail(Errc::io, "cannot map the package");
   }
-  // The agent has verified these very bytes: what remains is to find the files in them.
-  SPHERE_TRY_ASSIGN(auto package,
-                    image::open_package(std::make_shared<image::MemoryBlocks>(
-                                            std::span{static_cast<const std::byte*>(mapped), size}),
-                                        size));
-  if (package.kind == image::PackageKind::package_v2) {
-    SPHERE_TRY(image::open_files(package));
-  }
-  return package;
+  return std::span{static_cast<const std::byte*>(mapped), size};
 }
 
 // Who holds the package elsewhere cannot change it after the agent has checked it.
@@ -93,33 +88,27 @@ void keep_descriptors() {
   ::close_range(kLast + 1, ~0U, 0);
 }
 
-Step make_namespaces(const Plan& plan, const LauncherFaults& faults) {
-  constexpr int kAlways = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS;
-  const int network = plan.network || faults.skips("L11") ? 0 : CLONE_NEWNET;
-  const int messages = faults.skips("L1") ? 0 : CLONE_NEWIPC;
-  if (auto made =
-          require(::unshare(kAlways | network | messages) == 0, "L1", "make new namespaces");
-      !made) {
-    return made;
-  }
-  // A kernel without cgroup namespaces has no cgroup view to hide either.
-  [[maybe_unused]] const int cgroup = ::unshare(CLONE_NEWCGROUP);
-  return require(::sethostname("sphere", 6) == 0, "L1", "set the host name");
+// Leaves out what the agent has made already.
+void share_namespaces(const Plan& plan, const LauncherFaults& faults) {
+  const auto share = [&](std::string_view layer, const std::string& name) {
+    if (faults.skips(layer)) {
+      const auto path = "/proc/" + std::to_string(plan.agent) + "/ns/" + name;
+      const Descriptor of_agent{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+      [[maybe_unused]] const int shared = ::setns(of_agent.get(), 0);
+    }
+  };
+  share("L1", "ipc");
+  share("L11", "net");
 }
 
 // pid 1. Its end is the end of every process in the namespace.
-[[noreturn]] void run_init(const Plan& plan, const image::Package& package,
+[[noreturn]] void run_init(const Plan& plan, std::span<const std::byte> content,
                            const LauncherFaults& faults) {
-  const auto refuse_with = [](const StepFailure& failure) {
-    send_message(kStatusDescriptor, to_json(failure));
-    ::_exit(EXIT_FAILURE);
-  };
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::umask(022);  // The app, another user, reads the tree.
   // Before the old root is gone: the app's process limits user namespaces through it.
   const Descriptor sysctl{::open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   AppStart start{.sysctl = sysctl.get(), .sealed = !faults.skips("L3b") && is_sealed()};
-  if (const auto entered = enter_root_tree(plan, package, faults, start.pivoted); !entered) {
+  const auto filter = read_filter(static_cast<off_t>(plan.filter_bytes), BPF_MAXINSNS);
+  if (const auto entered = enter_root_tree(plan, content, faults, start.pivoted); !entered) {
     refuse_with(entered.error());
   }
   const pid_t app = fork_app(plan, start, faults);
@@ -133,17 +122,11 @@ Step make_namespaces(const Plan& plan, const LauncherFaults& faults) {
   auto watch = plan.emulated || !plan.watch_crashes ? std::nullopt : AppWatch::trace(app);
   ::dup2(kStatusDescriptor, 0);
   ::close_range(1, ~0U, 0);
-  if (!drop_bounding_set() || !drop_capabilities() ||
-      !load_filter(compile_init_filter(own_abi()))) {
+  if (!drop_bounding_set() || !drop_capabilities() || !load_filter(filter)) {
     ::_exit(EXIT_FAILURE);
   }
   send_message(0, watch ? watch->wait() : AppWatch{app}.wait());
   ::_exit(EXIT_SUCCESS);
-}
-
-// fork(), but the child is the agent's, so that this process can end.
-pid_t fork_for_agent() {
-  return static_cast<pid_t>(::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0));
 }
 
 }  // namespace
@@ -153,32 +136,18 @@ int run_launcher(const LauncherFaults& faults) {
   // The app is another user than the agent: what is made for it must be readable whatever mask the
   // agent was started with.
   ::umask(S_IWGRP | S_IWOTH);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const auto plan = read_plan();
-  const auto package = map_package();
-  if (!plan || !package) {
-    const auto& message = plan ? package.error().message() : plan.error().message();
-    send_message(kStatusDescriptor, to_json({.layer = "L12", .what = message, .number = 0}));
-    return EXIT_FAILURE;
+  const auto content = map_content();
+  if (!plan || !content) {
+    const auto& message = plan ? content.error().message() : plan.error().message();
+    refuse_with({.layer = "L12", .what = message, .number = 0});
   }
-  if (::getppid() != plan->agent) {
-    return EXIT_FAILURE;  // The agent ended before the death signal was set.
+  if (const auto named = require(::sethostname("sphere", 6) == 0, "L1", "set the host name");
+      !named) {
+    refuse_with(named.error());
   }
-  if (const auto made = make_namespaces(*plan, faults); !made) {
-    send_message(kStatusDescriptor, to_json(made.error()));
-    return EXIT_FAILURE;
-  }
-  const pid_t init = fork_for_agent();
-  if (init == 0) {
-    run_init(*plan, *package, faults);
-  }
-  if (init < 0) {
-    send_message(kStatusDescriptor,
-                 to_json({.layer = "L1", .what = "make a process", .number = errno}));
-    return EXIT_FAILURE;
-  }
-  send_message(kStatusDescriptor, json::Value{}.set("init", static_cast<std::int64_t>(init)));
-  return EXIT_SUCCESS;
+  share_namespaces(*plan, faults);
+  run_init(*plan, *content, faults);
 }
 
 }  // namespace sphere::agent

@@ -5,21 +5,24 @@
 
 namespace sphere::agent {
 
-// The body of `sphered --launch`: what stands between the agent and the first instruction of an
-// app. Single-threaded; finds its work in the descriptors of plan.h. Three processes:
+// The body of sphere-launch: what stands between the agent and the first instruction of an app.
+// Single-threaded; the agent starts it as pid 1 of new namespaces, and it finds its work in the
+// descriptors of plan.h. Two processes:
 //
-//   launcher  makes the namespaces and the next process, reports its pid, ends
-//   init      pid 1 of the app's PID namespace: builds the file tree, makes the next process, gives
-//             up its rights, waits, reports how the app ended
-//   app       pid 2: gives up its rights, reports at the gate, waits for "go", executes the program
+//   init  pid 1 of the app's PID namespace: builds the file tree, makes the next process, gives up
+//         its rights, waits, reports how the app ended
+//   app   pid 2: gives up its rights, reports at the gate, waits for "go", executes the program
 //
 // The app is not pid 1 itself because the kernel drops signals with a default action for pid 1: an
 // unhandled SIGTERM or SIGALRM would not end it.
 //
-// Messages on the status socket: {"init": pid}, {"layer", "what", "errno"} for a refusal,
-// {"exit": code} or {"signal": number}. On the gate: {"map": bool} asks the agent to write the
-// user map and is answered {"go": true}; {"ready": ...} at the gate, answered {"go": true}; then
-// the socket closes with the exec, or {"layer", ...} says that it failed.
+// Should the agent end before the start is over, nobody answers at the gate, and the app's process
+// ends; later the parent-death signal ends the init.
+//
+// Messages on the status socket: {"layer", "what", "errno"} for a refusal, {"exit": code} or
+// {"signal": number}. On the gate: {"map": bool} asks the agent to write the user map and is
+// answered {"go": true}; {"ready": ...} at the gate, answered {"go": true}; then the socket closes
+// with the exec, or {"layer", ...} says that it failed.
 [[nodiscard]] int run_launcher(const LauncherFaults& faults = {});
 
 }  // namespace sphere::agent

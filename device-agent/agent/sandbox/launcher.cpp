@@ -15,10 +15,10 @@
 #include <memory>
 #include <optional>
 #include <poll.h>
+#include <sched.h>
 #include <span>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -32,9 +32,11 @@
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/crash_record.h"
+#include "device-agent/agent/sandbox/package_content.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "device-agent/agent/sandbox/self_check.h"
+#include "device-agent/agent/sandbox/spawn.h"
 #include "device-agent/agent/sandbox/step.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
@@ -61,19 +63,6 @@ Result<Pair> make_pair() {
     return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
   }
   return Pair{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
-}
-
-Result<Descriptor> make_memory_file(const char* name, std::span<const std::byte> content) {
-  Descriptor file{::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)};
-  if (!file) {
-    return tl::unexpected<Error>{system_error("create", name, errno)};
-  }
-  SPHERE_TRY(write_all(file.get(), content, name));
-  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-  if (::lseek(file.get(), 0, SEEK_SET) != 0 || ::fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) {
-    return tl::unexpected<Error>{system_error("seal", name, errno)};
-  }
-  return file;
 }
 
 std::string_view fix_for(std::string_view layer) {
@@ -248,82 +237,55 @@ struct Sockets {
   Pair status, gate;
 };
 
-// What launcher and init have said by the end of the launcher: the pid of the init, unless one of
-// them refused.
-Result<pid_t> init_of(int status) {
-  pid_t init = 0;
-  std::optional<Error> refused;
-  pollfd polled = {.fd = status, .events = POLLIN, .revents = 0};
-  while (::poll(&polled, 1, 0) > 0) {
-    const auto message = receive_message(status);
-    if (!message) {
-      break;
-    }
-    init = static_cast<pid_t>(message->integer_at("init").value_or(init));
-    if (auto found = refusal_in(*message)) {
-      refused = std::move(found);
-    }
-  }
-  if (refused && init > 0) {
-    ::kill(init, SIGKILL);
-    ::waitpid(init, nullptr, 0);
-  }
-  if (refused) {
-    return tl::unexpected<Error>{std::move(*refused)};
-  }
-  if (init <= 0) {
-    return fail(Errc::io, "the launcher ended without an answer");
-  }
-  return init;
-}
-
 // What one start works with.
 struct Start {
   const fs::path& program;
-  const LaunchOrder& order;
-  const FilterProgram& filter;
+  LaunchOrder& order;
+  int filters;  // Sealed file with the programs of layer L10.
   const AppGroup* group;
 };
 
-// Starts the launcher and waits for its end. Gives the pid of the app's init.
-Result<pid_t> run_launcher_program(const Start& start, Sockets& sockets) {
-  const auto& order = start.order;
+unsigned namespaces_of(const Plan& plan) {
+  constexpr unsigned kAlways = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
+  return kAlways | (plan.network ? 0U : static_cast<unsigned>(CLONE_NEWNET));
+}
+
+// Starts the app's init. Gives its pid.
+Result<pid_t> start_init(const Start& start, Sockets& sockets) {
+  auto& order = start.order;
+  SPHERE_TRY_ASSIGN(const auto package, lay_out_package(order.package, order.plan));
   const auto text = json::to_compact(to_json(order.plan));
   SPHERE_TRY_ASSIGN(const auto plan,
-                    make_memory_file("sphere-plan", std::as_bytes(std::span{text})));
-  SPHERE_TRY_ASSIGN(const auto package, make_memory_file("sphere-package", order.package));
+                    make_sealed_file("sphere-plan", std::as_bytes(std::span{text})));
   const Descriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  SPHERE_TRY_ASSIGN(const auto filter,
-                    make_memory_file("sphere-filter", std::as_bytes(std::span{start.filter})));
-  Command command{.program = start.program, .arguments = {"--launch"}, .clear_environment = true};
-  command.standard_input = nothing.get();
-  command.standard_output = order.output;
-  command.standard_error = order.output;
-  command.pass = {{order.broker, kAppSocket},
-                  {sockets.status.theirs.get(), kStatusDescriptor},
-                  {sockets.gate.theirs.get(), kGateDescriptor},
-                  {plan.get(), kPlanDescriptor},
-                  {package.get(), kPackageDescriptor},
-                  {filter.get(), kFilterDescriptor}};
+  Spawn wish{.program = start.program,
+             .namespaces = namespaces_of(order.plan),
+             .pass = {{nothing.get(), 0},
+                      {order.output, 1},
+                      {order.output, 2},
+                      {order.broker, kAppSocket},
+                      {sockets.status.theirs.get(), kStatusDescriptor},
+                      {sockets.gate.theirs.get(), kGateDescriptor},
+                      {plan.get(), kPlanDescriptor},
+                      {package.get(), kPackageDescriptor},
+                      {start.filters, kFilterDescriptor}}};
   int number = kFirstGroupDescriptor;
   for (std::size_t i = 0; i < order.plan.groups; ++i) {
-    command.pass.emplace_back(start.group->join()[i].get(), number++);
+    wish.pass.emplace_back(start.group->join()[i].get(), number++);
   }
   Descriptor emulator;
   if (order.plan.emulated) {
     SPHERE_TRY_ASSIGN(emulator, open_emulator());
-    command.pass.emplace_back(emulator.get(), kEmulatorDescriptor);
+    wish.pass.emplace_back(emulator.get(), kEmulatorDescriptor);
   }
-  SPHERE_TRY_ASSIGN(auto child, ChildProcess::start(command));
+  const auto init = spawn(wish);
   sockets.status.theirs.reset();
   sockets.gate.theirs.reset();
-  const auto ready = wait_readable(sockets.status.ours.get());
-  if (!ready) {
-    child.kill(SIGKILL);
+  if (!init) {
+    const auto& failure = init.error();
+    return tl::unexpected<Error>{layer_error(failure.layer, failure.what, failure.number)};
   }
-  SPHERE_TRY(child.wait());
-  SPHERE_TRY(ready);
-  return init_of(sockets.status.ours.get());
+  return *init;
 }
 
 // The failure that the init reported while the gate was awaited, or that it simply ended.
@@ -419,7 +381,7 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
   if (::setsockopt(sockets.gate.ours.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
     return tl::unexpected<Error>{system_error("configure", "start gate", errno)};
   }
-  SPHERE_TRY_ASSIGN(const pid_t init, run_launcher_program(start, sockets));
+  SPHERE_TRY_ASSIGN(const pid_t init, start_init(start, sockets));
   const int status = sockets.status.ours.get();
   auto app = std::make_unique<SandboxedApp>(std::move(sockets.status.ours), init);
   sockets.status.ours = Descriptor{::fcntl(status, F_DUPFD_CLOEXEC, 0)};
@@ -439,10 +401,10 @@ Launch SandboxLauncher::launch(const LaunchOrder& wish) {
   order.plan.groups = std::min(groups_.hierarchies.size(), kMostGroups);
   auto process = [&]() -> Result<std::unique_ptr<AppProcess>> {
     SPHERE_TRY_ASSIGN(auto group, make_group(groups_, order));
-    const Start start = {.program = program_,
-                         .order = order,
-                         .filter = filters_.get(order.plan.filter),
-                         .group = group.get()};
+    SPHERE_TRY_ASSIGN(const auto* filters, filters_.get(order.plan.filter));
+    order.plan.filter_bytes = filters->app_bytes;
+    const Start start = {
+        .program = program_, .order = order, .filters = filters->file.get(), .group = group.get()};
     return launch_app(start, result.report, std::move(group));
   }();
   if (!process) {

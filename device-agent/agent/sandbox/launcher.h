@@ -65,7 +65,7 @@ class Launcher {
 // Apps as processes in sandboxes. Apps die with the thread that launched them.
 class SandboxLauncher final : public Launcher {
  public:
-  // `program` is sphered itself, started again as the launcher. `groups` are those of the agent;
+  // `program` is sphere-launch, which stands beside sphered. `groups` are those of the agent;
   // an app is put in one of its own below each.
   explicit SandboxLauncher(std::filesystem::path program, GroupTree groups = {})
       : program_{std::move(program)}, groups_{std::move(groups)} {}

@@ -24,6 +24,51 @@ json::Value ports_to_json(const std::vector<std::uint16_t>& ports) {
   return list;
 }
 
+json::Value files_to_json(const std::vector<PlannedFile>& files) {
+  json::Value list{json::Array{}};
+  for (const auto& file : files) {
+    list.push(json::Value{}
+                  .set("path", file.path)
+                  .set("size", file.size)
+                  .set("executable", file.executable));
+  }
+  return list;
+}
+
+json::Value texts_to_json(const std::vector<std::string>& texts) {
+  json::Value list{json::Array{}};
+  for (const auto& text : texts) {
+    list.push(text);
+  }
+  return list;
+}
+
+std::vector<std::string> texts_from_json(const json::Value* list) {
+  std::vector<std::string> texts;
+  if (list == nullptr) {
+    return texts;
+  }
+  for (const auto& entry : list->items()) {
+    if (const auto* text = entry.string()) {
+      texts.push_back(*text);
+    }
+  }
+  return texts;
+}
+
+void read_package(const json::Value& value, Plan& plan) {
+  plan.directories = texts_from_json(value.find("directories"));
+  const auto* files = value.find("files");
+  if (files == nullptr) {
+    return;
+  }
+  for (const auto& file : files->items()) {
+    plan.files.push_back({.path = file.string_at("path").value_or(""),
+                          .size = static_cast<std::uint64_t>(file.integer_at("size").value_or(0)),
+                          .executable = file.boolean_at("executable").value_or(false)});
+  }
+}
+
 void read_switches(const json::Value& value, Plan& plan) {
   const auto flag = [&](std::string_view name) { return value.boolean_at(name).value_or(false); };
   plan.user_namespace = flag("userNamespace");
@@ -35,6 +80,7 @@ void read_switches(const json::Value& value, Plan& plan) {
   plan.connects = flag("connects");
   plan.resolver = value.string_at("resolver").value_or(plan.resolver);
   plan.groups = static_cast<std::size_t>(value.integer_at("groups").value_or(0));
+  plan.filter_bytes = static_cast<std::size_t>(value.integer_at("filterBytes").value_or(0));
   plan.address_space_bytes =
       static_cast<std::uint64_t>(value.integer_at("addressSpaceBytes").value_or(0));
   if (const auto* ports = value.find("tcpServerPorts")) {
@@ -47,10 +93,6 @@ void read_switches(const json::Value& value, Plan& plan) {
 }  // namespace
 
 json::Value to_json(const Plan& plan) {
-  json::Value arguments{json::Array{}};
-  for (const auto& argument : plan.arguments) {
-    arguments.push(argument);
-  }
   return json::Value{}
       .set("componentId", plan.component_id)
       .set("uid", static_cast<std::int64_t>(plan.uid))
@@ -59,7 +101,7 @@ json::Value to_json(const Plan& plan) {
       .set("staging", plan.staging.string())
       .set("libraries", plan.libraries.string())
       .set("entryPoint", plan.entry_point)
-      .set("arguments", arguments)
+      .set("arguments", texts_to_json(plan.arguments))
       .set("emulated", plan.emulated)
       .set("fileBytes", plan.file_bytes)
       .set("userNamespace", plan.user_namespace)
@@ -72,7 +114,10 @@ json::Value to_json(const Plan& plan) {
       .set("tcpServerPorts", ports_to_json(plan.tcp_server_ports))
       .set("resolver", plan.resolver)
       .set("groups", static_cast<std::int64_t>(plan.groups))
-      .set("addressSpaceBytes", plan.address_space_bytes);
+      .set("addressSpaceBytes", plan.address_space_bytes)
+      .set("filterBytes", static_cast<std::int64_t>(plan.filter_bytes))
+      .set("directories", texts_to_json(plan.directories))
+      .set("files", files_to_json(plan.files));
 }
 
 Result<Plan> plan_from_json(const json::Value& value) {
@@ -92,16 +137,10 @@ Result<Plan> plan_from_json(const json::Value& value) {
             .staging = *staging,
             .libraries = value.string_at("libraries").value_or(""),
             .entry_point = std::move(*entry),
-            .arguments = {},
+            .arguments = texts_from_json(value.find("arguments")),
             .emulated = value.boolean_at("emulated").value_or(false),
             .file_bytes = static_cast<std::uint64_t>(*file_bytes)};
-  if (const auto* arguments = value.find("arguments")) {
-    for (const auto& argument : arguments->items()) {
-      if (const auto* text = argument.string()) {
-        plan.arguments.push_back(*text);
-      }
-    }
-  }
+  read_package(value, plan);
   read_switches(value, plan);
   return plan;
 }

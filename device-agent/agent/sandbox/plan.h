@@ -21,9 +21,9 @@ inline constexpr int kAppSocket = 3;          // To the broker.
 inline constexpr int kStatusDescriptor = 4;   // Launcher and init to agent: SEQPACKET, JSON.
 inline constexpr int kGateDescriptor = 5;     // The app's process and agent: SEQPACKET, JSON.
 inline constexpr int kPlanDescriptor = 6;     // memfd with the plan.
-inline constexpr int kPackageDescriptor = 7;  // Sealed memfd with the verified package.
+inline constexpr int kPackageDescriptor = 7;  // Sealed memfd: content of Plan::files, end to end.
 inline constexpr int kEmulatorDescriptor = 8;
-inline constexpr int kFilterDescriptor = 9;       // memfd with the BPF program of layer L10.
+inline constexpr int kFilterDescriptor = 9;  // Sealed memfd: BPF programs of the app and its init.
 inline constexpr int kFirstGroupDescriptor = 10;  // Plan::groups of AppGroup::join().
 inline constexpr std::size_t kMostGroups = 3;     // Memory, processes, CPU of cgroup v1.
 
@@ -32,6 +32,13 @@ inline constexpr std::uint64_t kTemporaryBytes = 65536;    // /tmp
 inline constexpr std::uint64_t kFileBytesWithout = 65536;  // RLIMIT_FSIZE without MutableStorage.
 inline constexpr std::uint64_t kDescriptorLimit = 64;
 inline constexpr std::uint64_t kProcessLimit = 32;
+
+// A file of the package: `size` bytes of the content at kPackageDescriptor.
+struct PlannedFile {
+  std::string path;  // In the package.
+  std::uint64_t size = 0;
+  bool executable = false;
+};
 
 // Everything the launcher does for one start, decided beforehand.
 struct Plan {
@@ -59,8 +66,11 @@ struct Plan {
   std::vector<std::uint16_t> tcp_server_ports = {}, udp_server_ports = {};
   std::string resolver = "127.0.0.1";  // For /etc/resolv.conf.
   FilterKey filter = {};
-  std::size_t groups = 0;                 // cgroups to join.
-  std::uint64_t address_space_bytes = 0;  // RLIMIT_AS in place of a memory controller; 0: none.
+  std::size_t groups = 0;                     // cgroups to join.
+  std::uint64_t address_space_bytes = 0;      // RLIMIT_AS in place of a memory controller; 0: none.
+  std::size_t filter_bytes = 0;               // Of the app's filter; the init's follows.
+  std::vector<std::string> directories = {};  // Of the package, parents before children.
+  std::vector<PlannedFile> files = {};        // Of the package, in the order of their content.
 };
 
 [[nodiscard]] json::Value to_json(const Plan& plan);

@@ -21,7 +21,6 @@
 #include "device-agent/agent/sandbox/step.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
-#include "sphere/image/package.h"
 
 namespace sphere::agent {
 namespace fs = std::filesystem;
@@ -75,7 +74,7 @@ Step bind(const fs::path& from, const fs::path& to, unsigned long flags) {
 }
 
 Step make_directory(const fs::path& path) {
-  return require(make_directories(path).has_value(), "L4", "create directory " + path.string());
+  return require(::mkdir(path.c_str(), 0755) == 0, "L4", "create directory " + path.string());
 }
 
 Step write_plain(const fs::path& path, std::span<const std::byte> content, bool executable,
@@ -87,31 +86,34 @@ Step write_plain(const fs::path& path, std::span<const std::byte> content, bool 
 }
 
 // The verified bytes as files of a tmpfs that then becomes read-only.
-Step mount_image(const fs::path& target, const image::Package& package, bool writable) {
+Step mount_image(const fs::path& target, const Plan& plan, std::span<const std::byte> content,
+                 bool writable) {
   unsigned long bytes = 16 * kPageBytes;
-  for (const auto& file : package.files.files) {
+  for (const auto& file : plan.files) {
     bytes += (file.size / kPageBytes + 2) * kPageBytes;
   }
-  const auto inodes = package.files.files.size() + package.files.directories.size() + 16;
+  const auto inodes = plan.files.size() + plan.directories.size() + 16;
   if (auto mounted = mount_tmpfs(target, MS_NOSUID | MS_NODEV,
                                  fmt::format("size={},nr_inodes={},mode=755", bytes, inodes), "L3");
       !mounted) {
     return mounted;
   }
-  for (const auto& directory : package.files.directories) {
-    if (::mkdir((target / directory.path).c_str(), 0755) != 0 && errno != EEXIST) {
-      return require(false, "L3", "create directory " + directory.path);
+  for (const auto& directory : plan.directories) {
+    if (::mkdir((target / directory).c_str(), 0755) != 0 && errno != EEXIST) {
+      return require(false, "L3", "create directory " + directory);
     }
   }
-  for (const auto& file : package.files.files) {
-    const auto content = image::read_file_content(package.files, file);
-    if (!content) {
+  for (const auto& file : plan.files) {
+    if (file.size > content.size()) {
+      errno = EINVAL;
       return require(false, "L3", "read " + file.path);
     }
-    if (auto written = write_plain(target / file.path, content->bytes(), file.executable, "L3");
+    if (auto written =
+            write_plain(target / file.path, content.first(file.size), file.executable, "L3");
         !written) {
       return written;
     }
+    content = content.subspan(file.size);
   }
   if (writable) {
     return {};
@@ -159,8 +161,8 @@ Step make_skeleton(const Plan& plan) {
     return mounted;
   }
   const auto image = image_path(plan).substr(1);
-  for (const auto* name :
-       {"lib", "usr/lib", "etc", "dev", "proc", "tmp", "mnt/config", image.c_str()}) {
+  for (const auto* name : {"lib", "usr", "usr/lib", "etc", "dev", "proc", "tmp", "mnt",
+                           "mnt/config", "mnt/apps", image.c_str()}) {
     if (auto made = make_directory(plan.staging / name); !made) {
       return made;
     }
@@ -214,13 +216,13 @@ Step change_root(const fs::path& staging, bool pivot, bool& pivoted) {
 
 }  // namespace
 
-Step enter_root_tree(const Plan& plan, const image::Package& package, const LauncherFaults& faults,
-                     bool& pivoted) {
+Step enter_root_tree(const Plan& plan, std::span<const std::byte> content,
+                     const LauncherFaults& faults, bool& pivoted) {
   if (auto made = make_skeleton(plan); !made) {
     return made;
   }
   if (auto image =
-          mount_image(plan.staging / image_path(plan).substr(1), package, faults.skips("L3"));
+          mount_image(plan.staging / image_path(plan).substr(1), plan, content, faults.skips("L3"));
       !image) {
     return image;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// start_bench SPHERED NULL_PROGRAM ROUNDS: the time from the wish to start a program to the first
+// start_bench SPHERE_LAUNCH NULL_PROGRAM ROUNDS: the time from the wish to start a program to the first
 // instruction of its main(), by fork and exec, by the agent's launcher under policy production, and
 // by other sandboxes that are on PATH; one of each a round. Prints "name TAB microseconds" a line,
 // and "missing TAB name TAB package" for what is not there.
@@ -193,7 +193,7 @@ std::vector<Row> make_rows(OwnLauncher& own, const std::string& program) {
 int main(int argc, char* argv[]) {
   const std::span<char* const> arguments{argv, static_cast<std::size_t>(argc)};
   if (argc != 4) {
-    give_up("usage: start_bench SPHERED NULL_PROGRAM ROUNDS");
+    give_up("usage: start_bench SPHERE_LAUNCH NULL_PROGRAM ROUNDS");
   }
   const std::string program = std::filesystem::absolute(arguments[2]).string();
   const auto content = read_file(program, std::size_t{16} << 20U);
