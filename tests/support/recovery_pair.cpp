@@ -43,7 +43,9 @@ class Pair {
       : driver_{&driver}, board_{&board}, options_{&options} {}
 
   PairResult run() {
-    to_board(device::PowerOn{});
+    if (!options_->keep_power) {
+      to_board(device::PowerOn{});
+    }
     to_driver(recovery::Start{});
     while (!result_.outcome && step()) {
     }
@@ -300,6 +302,10 @@ WireFault random_faults(const FaultRates& rates, std::uint32_t seed) {
     if (happens(rates.flip) && !line.bytes.empty()) {
       delivery.bytes[(*random)() % line.bytes.size()] ^=
           static_cast<std::byte>(1U << ((*random)() % 8));
+    }
+    if (happens(rates.lose_byte) && !line.bytes.empty()) {
+      delivery.bytes.erase(delivery.bytes.begin() +
+                           static_cast<std::ptrdiff_t>((*random)() % line.bytes.size()));
     }
     if (happens(rates.delay)) {
       delivery.after = rates.delay_time;

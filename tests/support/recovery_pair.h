@@ -39,6 +39,7 @@ struct PairOptions {
   WireFault fault = {};                       // Of bytes. Nothing: all arrives.
   std::optional<std::size_t> unplug_at = {};  // The link is lost at this piece.
   std::optional<std::size_t> cancel_at = {};  // Ctrl-C at this piece.
+  bool keep_power = false;                    // The board runs already.
   bool leaves_at_boot = false;                // As a USB device or a TCP server does.
   // Of control transfers: changes the answer.
   std::function<void(std::size_t index, virtual_board::device::ControlAnswer&)> control_fault = {};
@@ -66,6 +67,7 @@ struct FaultRates {
   unsigned duplicate = 0;
   unsigned delay = 0;
   unsigned split = 0;
+  unsigned lose_byte = 0;
   recovery::Time delay_time = std::chrono::seconds{2};
 };
 [[nodiscard]] WireFault random_faults(const FaultRates& rates, std::uint32_t seed);

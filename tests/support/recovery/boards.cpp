@@ -9,6 +9,7 @@
 #include "device-agent/virtual-board/recovery/device_side.h"
 #include "device-agent/virtual-board/recovery/fastboot.h"
 #include "device-agent/virtual-board/recovery/flash.h"
+#include "device-agent/virtual-board/recovery/stm32.h"
 
 namespace sphere::test {
 
@@ -28,6 +29,12 @@ std::unique_ptr<DeviceSide> fastboot(bool tcp) {
       Flash{kBootSize + kSystemSize, kSector});
 }
 
+// A medium-density STM32F1: 128 pages of 1 KiB. stm32flash knows it by its id.
+std::unique_ptr<DeviceSide> stm32() {
+  return std::make_unique<Stm32Device>(Stm32Board{.extended_erase = false},
+                                       Flash{kStm32Pages * kStm32Page, kStm32Page});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -36,6 +43,7 @@ struct Row {
 
 constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
+    Row{"stm32", BoardWire::pty, stm32},
     Row{"fastboot-usb", BoardWire::usb, [] { return fastboot(false); }},
 };
 

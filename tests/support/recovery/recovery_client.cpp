@@ -2,7 +2,9 @@
 // recovery_client PROTOCOL PLACE NAME=FILE...: our client writes files to a board at tcp:HOST:PORT
 // or the path of a serial device. NAME is what the protocol calls the place: a partition, an
 // address. Prints the verdicts.
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -15,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/recovery/fastboot.h"
+#include "libsdk/src/recovery/stm32.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -29,6 +32,12 @@ namespace {
 using namespace sphere;
 using Files = std::map<std::string, std::vector<std::byte>>;
 
+std::uint32_t hexadecimal(std::string_view text) {
+  std::uint32_t value = 0;
+  std::from_chars(std::to_address(text.begin()), std::to_address(text.end()), value, 16);
+  return value;
+}
+
 Result<std::unique_ptr<recovery::Driver>> make_client(std::string_view protocol,
                                                       const Files& files) {
   if (protocol == "fastboot-tcp") {
@@ -40,6 +49,16 @@ Result<std::unique_ptr<recovery::Driver>> make_client(std::string_view protocol,
                              .sha256 = to_hex(crypto::sha256(bytes))});
     }
     return recovery::make_fastboot(std::move(plan));
+  }
+  if (protocol == "stm32" || protocol == "stm32-stay") {
+    recovery::Stm32Plan plan{.images = {}, .page_size = 1024, .go = 0x08000000};
+    for (const auto& [name, bytes] : files) {
+      plan.images.push_back({.address = hexadecimal(name), .file = name, .size = bytes.size()});
+    }
+    if (protocol == "stm32-stay") {
+      plan.go.reset();
+    }
+    return recovery::make_stm32(std::move(plan));
   }
   return fail(Errc::not_found, "no such protocol");
 }
