@@ -32,14 +32,50 @@ class Row:
 class Goal:
     """A bound on a ratio to another row of the same group: wall time unless `cpu`.
 
-    at_least=3.3 says: this row takes at most a 3.3rd of the other's time.
+    at_least=3.3 says: this row takes at most a 3.3rd of the other's time. Several others, as a list,
+    count with the sum of their times.
     """
 
     def __init__(self, other, *, at_least=None, at_most=None, cpu=False):
-        self.other, self.cpu = other, cpu
+        self.others, self.cpu = [other] if isinstance(other, str) else list(other), cpu
         self.bound = at_most if at_most is not None else 1 / at_least
-        self.text = (f"at least {at_least:g}x as fast as {other}" if at_least is not None
-                     else f"at most {at_most:g}x the time of {other}")
+        name = " plus ".join(self.others)
+        self.text = (f"at least {at_least:g}x as fast as {name}" if at_least is not None
+                     else f"at most {at_most:g}x the time of {name}")
+
+    def judge(self, row, by_name):
+        """Whether it is met and what was seen; None when a row is absent or failed."""
+        others = [by_name.get(name) for name in self.others]
+        if any(other is None or other.missing or other.failed or not other.runs for other in others):
+            return None
+        index = 1 if self.cpu else 0
+        seen = median([runs[0][index] / sum(run[index] for run in runs[1:])
+                       for runs in zip(row.runs, *(other.runs for other in others))])
+        return seen <= self.bound, f"{'CPU' if self.cpu else 'wall'} {seen:.2f}x its time, {1 / seen:.2f}x as fast"
+
+
+class Limit:
+    """A bound on a row alone: jobs per second, wall or CPU milliseconds, or MiB above `base`."""
+
+    def __init__(self, *, least_rate=None, most_wall=None, most_cpu=None, most_memory=None, base=0.0):
+        self.least_rate, self.most_wall, self.most_cpu = least_rate, most_wall, most_cpu
+        self.most_memory, self.base = most_memory, base
+        if least_rate:
+            self.text = f"at least {least_rate:,}/s"
+        elif most_memory:
+            self.text = f"at most {most_memory:g} MiB above the {base:.1f} MiB of the program"
+        else:
+            self.text = f"at most {most_wall or most_cpu:g} ms{' CPU' if most_cpu else ''}"
+
+    def judge(self, row, _by_name):
+        if self.least_rate:
+            seen = row.work / median([run[0] for run in row.runs]) * 1e3
+            return seen >= self.least_rate, f"{seen:,.0f}/s"
+        if self.most_memory:
+            seen = max(run[2] for run in row.runs) - self.base
+            return seen <= self.most_memory, f"{seen:.1f} MiB"
+        seen = median([run[1 if self.most_cpu else 0] for run in row.runs])
+        return seen <= (self.most_cpu or self.most_wall), f"{seen:.1f} ms"
 
 
 class Runner:
@@ -114,13 +150,11 @@ def goals(rows):
     by_name = {row.name: row for row in rows}
     for row in rows:
         for goal in row.goal or []:
-            other = by_name[goal.other]
-            if row.missing or other.missing or row.failed or other.failed or not row.runs:
+            verdict = None if row.missing or row.failed or not row.runs else goal.judge(row, by_name)
+            if verdict is None:
                 yield f"- not checked: {row.name}: {goal.text}"
-                continue
-            seen = ratio(row, other, 1 if goal.cpu else 0)
-            kind = "CPU" if goal.cpu else "wall"
-            yield f"- {'met' if seen <= goal.bound else 'MISSED'}: {row.name}: {goal.text} ({kind} {seen:.2f}x its time, {1 / seen:.2f}x as fast)"
+            else:
+                yield f"- {'met' if verdict[0] else 'MISSED'}: {row.name}: {goal.text} ({verdict[1]})"
 
 
 def spin_control():
