@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ namespace sphere::image {
 
 Result<void> write_at(const OutputFile& file, std::uint64_t offset,
                       std::span<const std::byte> bytes) {
+  const auto turn = file.one_writer == nullptr ? std::unique_lock<std::mutex>{}
+                                               : std::unique_lock{*file.one_writer};
   while (!bytes.empty()) {
     const ssize_t count =
         ::pwrite(file.descriptor, bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -15,6 +17,9 @@ namespace sphere::image {
 struct OutputFile {
   int descriptor = -1;
   std::filesystem::path name = {};  // For errors.
+  // The kernel lets one thread at a time write to a file, and the others spin; with this they sleep
+  // and leave the processor to whoever hashes. Null for one thread.
+  std::shared_ptr<std::mutex> one_writer = {};
 };
 
 // Errors: as system_error().

@@ -2,8 +2,10 @@
 #include "libsdk/src/image/body_writer.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,11 +29,33 @@
 
 namespace sphere::image {
 
+namespace {
+
+// The hash area behind the body.
+class TreeInFile final : public MerkleSink {
+ public:
+  TreeInFile(const MerkleShape& shape, const OutputFile& file, std::uint64_t start)
+      : shape_{&shape}, file_{&file}, start_{start} {}
+  Result<void> write(std::size_t level, std::uint64_t index,
+                     std::span<const std::byte> block) override {
+    return write_at(*file_, start_ + shape_->offset(level, index), block);
+  }
+
+ private:
+  const MerkleShape* shape_;
+  const OutputFile* file_;
+  std::uint64_t start_;
+};
+
+}  // namespace
+
 BodyWriter::BodyWriter(const BodyRequest& request, const Guid& component, const Tools& tools,
                        const PackOutput& output)
     : request_{request},
       tools_{tools},
-      file_{.descriptor = output.descriptor, .name = output.name},
+      file_{.descriptor = output.descriptor,
+            .name = output.name,
+            .one_writer = std::make_shared<std::mutex>()},
       salt_{merkle_salt(component)},
       expanded_{file_} {
   body_.content.format = request.format;
@@ -81,7 +105,7 @@ Result<MerkleHash> BodyWriter::build(const MerkleShape& shape, MerkleSink& sink,
 Result<void> BodyWriter::write_expanded(const MerkleShape& shape, LeafSource& leaves) {
   body_.content.stored_size = body_.content.body_size;
   SPHERE_TRY(set_size(file_, body_.content.body_size + shape.hash_area_size()));
-  FileHashArea area{shape, file_.descriptor, body_.content.body_size};
+  TreeInFile area{shape, file_, body_.content.body_size};
   SPHERE_TRY_ASSIGN(body_.tree.root, build(shape, area, leaves));
   return {};
 }
