@@ -1,27 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""device_rest.py BASE_URL [--package FILE] [--malformed N]
+"""device_rest.py BASE_URL [--ca FILE] [--package FILE] [--malformed N] [--stock]
 
 What a device must answer over its REST API, checked with nothing of the product's own code. BASE_URL:
 https://192.168.35.2, https://127.0.0.1:PORT or unix:/path/to/rest.sock. The device must be a
 development board in state Blank or Module1Complete; its apps, networks and certificates are changed
 and left as they were found where that is possible. --package: an image package that the device may
-install. Ends with 0 when all holds.
+install. --ca: the certificate authority that signed the device's certificate; without it the address
+alone says who answers. --stock: the programs of others (curl, Python's urllib and requests) are tried
+as well, which needs --ca and a base of https. Ends with 0 when all holds.
 """
 import argparse
 import http.client
 import json
 import random
 import re
+import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import time
 import unittest
+import urllib.error
+import urllib.request
 import uuid
 
-ARGUMENTS = argparse.Namespace(base="", package=None, malformed=2000)
+ARGUMENTS = argparse.Namespace(base="", package=None, malformed=2000, ca=None, stock=False)
 HOST = "*.devices.sphere.azure.local"  # What public clients send.
 # Every operation, with the class that locks it.
 OPERATIONS = """
@@ -52,10 +58,16 @@ def open_socket(timeout=30):
     else:
         name, _, port = ARGUMENTS.base.removeprefix("https://").rstrip("/").partition(":")
         plain = socket.create_connection((name, int(port or 443)), timeout)
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain)
+    return tls_context().wrap_socket(plain, server_hostname=HOST)
+
+
+def tls_context():
+    """As public clients have it: the pinned authority, and the literal name that they demand."""
+    context = ssl.create_default_context(cafile=ARGUMENTS.ca)
+    if not ARGUMENTS.ca:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Connection(http.client.HTTPConnection):
@@ -366,14 +378,82 @@ class Http(unittest.TestCase):
         self.assertLess(time.monotonic() - begin, 5)
 
 
+class StockClients(unittest.TestCase):
+    """Programs that know nothing of this device: they check its certificate and its address."""
+
+    def setUp(self):
+        if not ARGUMENTS.stock:
+            self.skipTest("no --stock")
+        self.base = ARGUMENTS.base.rstrip("/")
+
+    def curl(self, *arguments):
+        if not shutil.which("curl"):
+            self.skipTest("no curl")
+        run = subprocess.run(["curl", "-sS", "--noproxy", "*", "--cacert", ARGUMENTS.ca, "--max-time", "30",
+                              *map(str, arguments)], capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run.stdout
+
+    def test_curl_reads_writes_and_uploads(self):
+        self.assertIn("uptime", json.loads(self.curl(f"{self.base}/status")))
+        power = self.curl("-X", "PATCH", "-H", "Content-Type: application/json", "-d",
+                          '{"enablePowerSavings":false}', f"{self.base}/wifi/interface")
+        self.assertEqual(json.loads(power), {})
+        if ARGUMENTS.package:
+            self.assertEqual(self.curl("-T", ARGUMENTS.package, "-H", "Content-Type: application/octet-stream",
+                                       "-H", "Expect: 100-continue", f"{self.base}/update/stage"), "{}")
+            # The stage is a set that install empties; what it installs is removed again.
+            before = {row["uid"] for row in ask("GET", "/images").json["components"]}
+            self.curl("-X", "POST", "-H", "Content-Type: application/json", "-d",
+                      '{"appControlMode":"Manual"}', f"{self.base}/update/install")
+            for row in ask("GET", "/images").json["components"]:
+                if row["uid"] not in before:
+                    self.assertEqual(self.curl("-X", "DELETE", f"{self.base}/app/image/{row['uid']}"), "{}")
+
+    def test_curl_refuses_another_authority(self):
+        if not shutil.which("curl"):
+            self.skipTest("no curl")
+        run = subprocess.run(["curl", "-sS", "--noproxy", "*", f"{self.base}/status"], capture_output=True,
+                             text=True, check=False)
+        self.assertEqual(run.returncode, 60, run.stderr)
+
+    def test_urllib(self):
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ARGUMENTS.ca)))
+        with opener.open(f"{self.base}/device/security_state", timeout=10) as answer:
+            self.assertRegex(json.loads(answer.read())["deviceIdentifier"], r"^[0-9a-f]{128}$")
+        with self.assertRaises(urllib.error.HTTPError) as missing:
+            opener.open(f"{self.base}/nothing", timeout=10)
+        self.assertEqual(missing.exception.code, 404)
+
+    def test_requests_keeps_its_session(self):
+        try:
+            import requests
+        except ImportError:
+            self.skipTest("no Python package requests")
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = ARGUMENTS.ca
+            for _ in range(20):
+                answer = session.get(f"{self.base}/status", timeout=10)
+                self.assertEqual(answer.status_code, 200)
+                self.assertEqual(answer.headers["REST-API-Version"], "4.6.0")
+            self.assertGreater(len(session.get(f"{self.base}/log", timeout=10).content), 4095)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument("base", metavar="BASE_URL")
     parser.add_argument("--package")
     parser.add_argument("--malformed", type=int, default=ARGUMENTS.malformed)
+    parser.add_argument("--ca", metavar="FILE")
+    parser.add_argument("--stock", action="store_true")
     parser.parse_args(namespace=ARGUMENTS)
     if not re.match(r"https://|unix:/", ARGUMENTS.base):
         parser.error("BASE_URL is https://HOST[:PORT] or unix:/PATH")
+    if ARGUMENTS.stock and not (ARGUMENTS.ca and ARGUMENTS.base.startswith("https:")):
+        parser.error("--stock needs --ca and a base of https")
     result = unittest.main(argv=sys.argv[:1], exit=False).result
     return 0 if result.wasSuccessful() else 1
 

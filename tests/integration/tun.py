@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: MIT
 """tun.py BUILD_DIRECTORY: the network interface of `sphere link up`, with clients that know nothing of
 Sphere, in a network namespace of its own."""
-import fcntl
 import json
 import os
 import pathlib
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 import sys
 import time
@@ -19,21 +17,8 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from link_boards import wait_for  # noqa: E402
-from product import Product, skip  # noqa: E402
-
-
-def need_tun():
-    """Skips unless an interface can be made here, by making one."""
-    try:
-        with open("/dev/net/tun", "r+b", buffering=0) as tun:
-            fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"probe0", 0x1001))
-    except OSError as error:
-        skip(f"no TUN interface ({error}): a node /dev/net/tun that this user may open, and CAP_NET_ADMIN")
-
-
-def loopback_up():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, 0x8914, struct.pack("16sH22x", b"lo", 0x1 | 0x40))
+from network import enter_own_network, need_tun  # noqa: E402
+from product import Product  # noqa: E402
 
 
 class Tun(unittest.TestCase):
@@ -96,13 +81,7 @@ class Tun(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if "--inside" not in sys.argv:
-        inside = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-U", "-r", "-n"]
-        probe = subprocess.run([*inside, "true"], capture_output=True, text=True)
-        if probe.returncode:
-            skip(f"no network namespace ({probe.stderr.strip()}): user namespaces, or root")
-        sys.exit(subprocess.run([*inside, sys.executable, "-B", *sys.argv, "--inside"]).returncode)
+    enter_own_network()
     BUILD = sys.argv[1]
     need_tun()
-    loopback_up()
     unittest.main(argv=sys.argv[:1], verbosity=2)

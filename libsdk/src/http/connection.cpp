@@ -26,6 +26,7 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/field.hpp>
 #include <boost/none.hpp>
+#include <openssl/ssl.h>
 
 #include "libsdk/src/http/head_scan.h"
 #include "sphere/http/message.h"
@@ -78,6 +79,12 @@ bool is_framing_clear(const Parser& parser) {
 // RFC 9112 section 3.2: a request of HTTP/1.1 names its host once.
 bool has_host(const Parser& parser) {
   return parser.get().version() < 11 || parser.get().count(beast::http::field::host) == 1;
+}
+
+// Whether everything has been read that the peer ever sends.
+bool has_ended(Socket& socket) {
+  char next = 0;
+  return ::recv(socket.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 }  // namespace
@@ -236,17 +243,22 @@ awaitable<bool> Connection::write(std::string_view text) {
 }
 
 // Ends the connection so that the peer gets all that was sent: close_notify and FIN, then reads
-// what it still sends until it ends, too.
+// what it still sends until it ends, too. An end that was read already is not waited for again:
+// Asio reads on after an edge of epoll(7) only, and a peer that has half closed makes no more.
 awaitable<void> Connection::goodbye(std::function<void()> after) {
   phase_ = Phase::ending;
   Socket& socket = stream_.next_layer();
   error_code ignored;
   if (encrypted_ && socket.is_open()) {
     watchdog_->arm(kGoodbye);
+    if (has_ended(socket)) {
+      SSL* const tls = stream_.native_handle();
+      ::SSL_set_shutdown(tls, ::SSL_get_shutdown(tls) | SSL_RECEIVED_SHUTDOWN);
+    }
     co_await stream_.async_shutdown(kToken);
     socket.shutdown(Socket::shutdown_send, ignored);
     std::array<char, 4096> dropped = {};
-    for (bool open = !watchdog_->expired(); open;) {
+    for (bool open = !watchdog_->expired() && !has_ended(socket); open;) {
       const auto [ec, count] = co_await socket.async_read_some(asio::buffer(dropped), kToken);
       open = !ec && count > 0 && !watchdog_->expired();
     }

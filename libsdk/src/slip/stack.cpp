@@ -222,6 +222,11 @@ void Interface::input(std::span<const std::byte> packet) {
   }
 }
 
+std::size_t Interface::room() const {
+  const CoreLock lock;
+  return kMaxConnections - std::min(state_->connections.size(), kMaxConnections);
+}
+
 void Interface::connect(std::uint16_t port, Descriptor socket) {
   const CoreLock lock;
   if (state_->connections.size() >= kMaxConnections) {

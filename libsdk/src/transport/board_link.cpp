@@ -159,7 +159,9 @@ void BoardLink::State::close_stream(Error why) {
   next_open = Clock::now() + config.pause;
 }
 
+// Callers beyond the limit wait in the listeners' queues.
 void BoardLink::State::prepare_polls() {
+  const bool room = interface->room() > 0;
   polls.clear();
   polls.push_back({.fd = wake.get(), .events = POLLIN, .revents = 0});
   {
@@ -170,7 +172,9 @@ void BoardLink::State::prepare_polls() {
                        .revents = 0});
     }
     for (const Forward& forward : forwards) {
-      polls.push_back({.fd = forward.listener.get(), .events = POLLIN, .revents = 0});
+      if (room) {
+        polls.push_back({.fd = forward.listener.get(), .events = POLLIN, .revents = 0});
+      }
     }
   }
   interface->add_poll(polls);
@@ -218,13 +222,17 @@ void BoardLink::State::read_stream() {
 
 void BoardLink::State::accept_all() {
   std::vector<std::pair<std::uint16_t, Descriptor>> accepted;
+  const std::size_t room = interface->room();
   bool is_open = false;
   {
     const std::scoped_lock lock{mutex};
     is_open = report.state == LinkState::open;
     for (const Forward& forward : forwards) {
-      Descriptor socket{
-          ::accept4(forward.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
+      Descriptor socket;
+      if (accepted.size() < room) {
+        socket.reset(
+            ::accept4(forward.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      }
       if (socket) {
         accepted.emplace_back(forward.port, std::move(socket));
       }

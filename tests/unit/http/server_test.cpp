@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <poll.h>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -392,6 +393,24 @@ TEST_CASE("64 clients at once are all answered, four at work at a time", "[http]
   }
   CHECK(answered == 64);
   CHECK(server.most_at_work <= 4);
+}
+
+TEST_CASE("a client that has half closed is let go at once", "[http]") {
+  TestServer server;
+  auto socket = connect_unix(server.socket());
+  const int descriptor = socket.get();
+  TlsClient client{std::move(socket)};
+  client.send(kGet);
+  CHECK(contains(client.read_until("hello"), "hello"));
+  // Without close_notify, as many clients end, and without the hang-up that a full close makes.
+  CHECK(::shutdown(descriptor, SHUT_WR) == 0);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(client.read_all().empty());
+  pollfd poll{.fd = descriptor, .events = 0, .revents = 0};
+  CHECK(::poll(&poll, 1, 5000) == 1);
+  CHECK((poll.revents & POLLHUP) != 0);
+  CHECK(std::chrono::steady_clock::now() - begin < 1s);
+  CHECK(client.closed_cleanly());
 }
 
 TEST_CASE("TLS garbage does not disturb the server", "[http]") {

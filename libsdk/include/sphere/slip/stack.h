@@ -88,6 +88,8 @@ class Interface {
   // A packet of the wire that check_packet() has passed.
   void input(std::span<const std::byte> packet);
 
+  // How many sockets connect() has a place for; one more is closed.
+  [[nodiscard]] std::size_t room() const;
   // Connects `socket`, which must not block, with TCP port `port` of the peer. The socket is closed
   // when that fails (see counters()), or later when either side ends.
   void connect(std::uint16_t port, Descriptor socket);
