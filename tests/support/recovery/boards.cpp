@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "device-agent/virtual-board/recovery/device_side.h"
+#include "device-agent/virtual-board/recovery/dfu.h"
 #include "device-agent/virtual-board/recovery/fastboot.h"
 #include "device-agent/virtual-board/recovery/flash.h"
 #include "device-agent/virtual-board/recovery/stm32.h"
@@ -35,6 +36,11 @@ std::unique_ptr<DeviceSide> stm32() {
                                        Flash{kStm32Pages * kStm32Page, kStm32Page});
 }
 
+std::unique_ptr<DeviceSide> dfu(bool dfuse) {
+  return std::make_unique<DfuDevice>(DfuBoard{.dfuse = dfuse},
+                                     Flash{kDfuPages * kDfuPage, kDfuPage});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -44,6 +50,8 @@ struct Row {
 constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
     Row{"stm32", BoardWire::pty, stm32},
+    Row{"dfu", BoardWire::usb, [] { return dfu(false); }},
+    Row{"dfuse", BoardWire::usb, [] { return dfu(true); }},
     Row{"fastboot-usb", BoardWire::usb, [] { return fastboot(false); }},
 };
 

@@ -21,6 +21,8 @@ struct TestBoard {
 // Of the fastboot board: partitions boot (1 MiB) and system (16 MiB), one behind the other.
 inline constexpr std::size_t kBootSize = 1U << 20U;
 inline constexpr std::size_t kSystemSize = 16U << 20U;
+inline constexpr std::size_t kDfuPage = 2048;
+inline constexpr std::size_t kDfuPages = 64;
 inline constexpr std::size_t kStm32Page = 1024;
 inline constexpr std::size_t kStm32Pages = 128;
 

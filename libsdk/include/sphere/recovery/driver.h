@@ -125,6 +125,7 @@ struct ExpectReenumeration {  // The device goes away and comes back, maybe unde
   std::optional<std::uint16_t> vendor = {};  // Nothing: any at the same port path.
   std::optional<std::uint16_t> product = {};
   Time within = {};
+  bool reset = false;  // The host resets the device, which does not go by itself.
 };
 struct Finish {
   Outcome outcome;
