@@ -38,6 +38,11 @@ constexpr std::array<std::uint8_t, 20> kPublicTestThumbprint = {
     0xA8, 0xD5, 0xCC, 0x69, 0x58, 0xF4, 0x87, 0x10, 0x14, 0x0D,
     0x7A, 0x26, 0x16, 0x0F, 0xC1, 0xCF, 0xC3, 0x1F, 0x5D, 0xF0};
 
+// SHA-256 of the SubjectPublicKeyInfo of the key of the test vectors.
+constexpr std::array<std::uint8_t, 32> kPublishedKeyId = {
+    0x0A, 0x4E, 0x3F, 0xEE, 0x1F, 0xE7, 0xFC, 0x1C, 0xF8, 0xA3, 0xEC, 0x11, 0x3C, 0xE8, 0xC1, 0x4E,
+    0xF3, 0xDB, 0x90, 0x3C, 0xC5, 0x3F, 0xC9, 0xC7, 0xF5, 0xBF, 0xF4, 0x0A, 0x85, 0x27, 0x2A, 0x17};
+
 crypto::PublicKey make_public_test_key() {
   auto key = crypto::PublicKey::from_point(std::as_bytes(std::span{kPublicTestPoint}));
   if (!key) {
@@ -88,6 +93,22 @@ Result<TrustEntry> verify_kind(Package& package, const TrustStore& trust) {
 }
 
 }  // namespace
+
+bool is_published_key(const crypto::PublicKey& key) {
+  return std::ranges::equal(key.id(), std::as_bytes(std::span{kPublishedKeyId}));
+}
+
+TrustStore TrustStore::for_test_vectors() {
+  TrustStore store;
+  store.takes_published_key_ = true;
+  return store;
+}
+
+void TrustStore::add(TrustEntry entry) {
+  if (takes_published_key_ || !is_published_key(entry.key)) {
+    entries_.push_back(std::move(entry));
+  }
+}
 
 const crypto::PublicKey& public_test_key() {
   static const auto key = make_public_test_key();

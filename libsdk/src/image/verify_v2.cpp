@@ -37,6 +37,7 @@
 #include "sphere/image/package_v2.h"
 #include "sphere/image/sections_v2.h"
 #include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 
 namespace sphere::image {
 namespace {
@@ -169,12 +170,17 @@ Result<void> prove_files(const Package& package, const Tools& tools) {
   return check.finish();
 }
 
-// What a body that is no file system of an app must have: its magic number, zeros at its end.
+// What a body that is no file system of an app must have: its magic number, zeros at its end, and
+// the form of a trust store if it is one.
 Result<void> check_content(const Package& package) {
   const auto content = package.metadata.v2.content.value_or(ContentHeader{});
   SPHERE_TRY_ASSIGN(const auto proven, open_body(package));
   SPHERE_TRY(check_magic(*proven, content.format));
-  return check_zero(*proven, content.content_size, content.body_size, "body");
+  SPHERE_TRY(check_zero(*proven, content.content_size, content.body_size, "body"));
+  if (package.metadata.identity.image_type == kTrustedKeyStore) {
+    SPHERE_TRY(open_trust_record(package));
+  }
+  return {};
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ Result<std::vector<crypto::Signature>> GoldenSigner::sign(
 
 image::TrustStore golden_trust() {
   const GoldenSigner signer;
-  image::TrustStore trust;
+  auto trust = image::TrustStore::for_test_vectors();
   trust.add({.key = signer.public_key(),
              .thumbprints = {signer.thumbprint()},
              .role = image::Role::development,

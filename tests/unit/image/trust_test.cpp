@@ -21,8 +21,10 @@
 #include "tests/unit/image/golden.h"
 
 using sphere::Errc;
+using sphere::image::is_published_key;
 using sphere::image::Package;
 using sphere::image::parse_package;
+using sphere::image::Role;
 using sphere::image::TrustEntry;
 using sphere::image::TrustStore;
 using sphere::image::Verified;
@@ -61,7 +63,7 @@ TEST_CASE("the thumbprint is a hint: an unknown one still finds the key", "[imag
   const auto bytes = sphere::test::golden_package();
   const auto package = parse_package(bytes);
   REQUIRE(package);
-  TrustStore trust;
+  auto trust = TrustStore::for_test_vectors();
   trust.add({.key = sphere::test::GoldenSigner{}.public_key(), .thumbprints = {}});
   CHECK(verify(*package, trust));
 }
@@ -71,7 +73,7 @@ TEST_CASE("two keys under one thumbprint are both tried", "[image]") {
   const auto package = parse_package(bytes);
   REQUIRE(package);
   const sphere::test::GoldenSigner signer;
-  TrustStore trust;
+  auto trust = TrustStore::for_test_vectors();
   trust.add({.key = new_public_key(), .thumbprints = {signer.thumbprint()}, .label = "other"});
   trust.add({.key = signer.public_key(), .thumbprints = {signer.thumbprint()}, .label = "right"});
 
@@ -158,7 +160,7 @@ TEST_CASE("a good signature by a key for another use is refused and says so", "[
   const auto role =
       GENERATE(sphere::image::Role::capability, sphere::image::Role::os,
                sphere::image::Role::board_configuration, sphere::image::Role::trust_store);
-  TrustStore trust;
+  auto trust = TrustStore::for_test_vectors();
   trust.add({.key = signer.public_key(),
              .thumbprints = {signer.thumbprint()},
              .role = role,
@@ -179,4 +181,23 @@ TEST_CASE("a good signature by a key for another use is refused and says so", "[
   const auto verified = verify(*package, trust);
   REQUIRE(verified);
   CHECK(verified->signer().role == sphere::image::Role::production);
+}
+
+TEST_CASE("a store leaves the published key out", "[image]") {
+  const auto bytes = sphere::test::golden_package();
+  const auto package = parse_package(bytes);
+  REQUIRE(package);
+  const sphere::test::GoldenSigner signer;
+  CHECK(is_published_key(signer.public_key()));
+  CHECK_FALSE(is_published_key(sphere::image::public_test_key()));
+
+  TrustStore trust;
+  for (const auto role : {Role::production, Role::development, Role::trust_store}) {
+    trust.add({.key = signer.public_key(), .thumbprints = {signer.thumbprint()}, .role = role});
+  }
+
+  CHECK(trust.entries().empty());
+  const auto verified = verify(*package, trust);
+  REQUIRE_FALSE(verified);
+  CHECK(verified.error().hint().reason == "package.untrusted");
 }

@@ -46,7 +46,7 @@ constexpr std::size_t kMetadata = 32'768;
 
 image::TrustStore trust_with(image::Role role) {
   const sphere::test::GoldenSigner signer;
-  image::TrustStore trust;
+  auto trust = image::TrustStore::for_test_vectors();
   trust.add({.key = signer.public_key(), .thumbprints = {}, .role = role, .label = "golden"});
   return trust;
 }

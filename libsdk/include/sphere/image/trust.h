@@ -38,14 +38,25 @@ struct TrustEntry {
   std::string label = {};
 };
 
+// Whether the private half of `key` is printed in the documentation of the format, for its test
+// vectors: anybody can sign with it.
+[[nodiscard]] bool is_published_key(const crypto::PublicKey& key);
+
 // The keys an image may be signed with.
 class TrustStore {
  public:
-  void add(TrustEntry entry) { entries_.push_back(std::move(entry)); }
+  TrustStore() = default;
+  // One that takes the published key, too. For the tests of the format, nothing else.
+  [[nodiscard]] static TrustStore for_test_vectors();
+
+  // A published key is never in a store: it is left out. Who reads keys from somewhere says so
+  // before (see is_published_key()).
+  void add(TrustEntry entry);
   [[nodiscard]] const std::vector<TrustEntry>& entries() const noexcept { return entries_; }
 
  private:
   std::vector<TrustEntry> entries_;
+  bool takes_published_key_ = false;
 };
 
 // The public half of the Azure Sphere SDK's test key. Its private half is public too: a good

@@ -32,9 +32,9 @@ namespace sphere::image {
 [[nodiscard]] Result<void> open_application(Package& package);
 
 // Proves every block of the body, on all cores, and checks the padding: behind the content, and
-// behind compressed chunks; of an ASXipFS body also its CRC. Errors: unverified, naming the first
-// block or chunk that does not match; corrupt; io when the source changed meanwhile; those of the
-// source; unsupported for another kind.
+// behind compressed chunks; of an ASXipFS body also its CRC, of a trust store its form. Errors:
+// unverified, naming the first block or chunk that does not match; corrupt; io when the source
+// changed meanwhile; those of the source; unsupported for another kind.
 [[nodiscard]] Result<void> check_body_v2(const Package& package, const Tools& tools);
 
 // What a device keeps for an image's component, and what it is.
