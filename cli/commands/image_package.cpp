@@ -326,6 +326,50 @@ constexpr std::array kBoardConfigOptions = {
     kNoSync,
 };
 
+constexpr std::array kTrustStoreOptions = {
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The package to write",
+               .aliases = kOutputAliases},
+    OptionSpec{.name = "key",
+               .required = true,
+               .value_name = "NAME",
+               .help = "Key to sign with, of use trust-store and in the store that boards have: a "
+                       "name of `sphere key list`, the path of a PEM file with a slash in it, or "
+                       "the URI of a token"},
+    OptionSpec{.name = "add",
+               .kind = OptionKind::list,
+               .value_name = "ROLE=KEY[,LABEL]",
+               .help = "A key that boards accept, by name or PEM file, as production, development, "
+                       "capability, board-configuration, os or trust-store key"},
+    OptionSpec{.name = "base",
+               .value_name = "FILE",
+               .help = "The trust store that boards have, to begin with its keys; its version plus "
+                       "one is the new one's"},
+    OptionSpec{.name = "remove",
+               .kind = OptionKind::list,
+               .value_name = "KEY",
+               .help = "A key of the base to leave out: its id, name or PEM file"},
+    OptionSpec{.name = "revoke",
+               .kind = OptionKind::list,
+               .value_name = "KEY",
+               .help = "A key to leave out and to refuse wherever else it is trusted: its id, name "
+                       "or PEM file"},
+    OptionSpec{.name = "security-version",
+               .value_name = "N",
+               .help = "Version of the store; boards take none that is not higher than theirs. "
+                       "Without a base 1 when not given"},
+    kBoard,
+    kPassphraseFd,
+    kPassphraseFile,
+    kImageId,
+    kBuildDate,
+    kForce,
+    kNoSync,
+};
+
 constexpr OptionSpec kForceAny{
     .name = "force", .kind = OptionKind::flag, .help = "Replace an output file that is there"};
 constexpr std::array kExportOptions = {
@@ -432,6 +476,12 @@ constexpr std::array<std::string_view, 1> kBoardConfigExamples = {
     "sphere image-package pack-board-config --preset lan-enc28j60-isu0-int5 --output-file "
     "lan.imagepackage"};
 
+constexpr std::array<std::string_view, 2> kTrustStoreExamples = {
+    "sphere image-package pack-trust-store --key owner --add trust-store=owner --add "
+    "production=release --output-file store-1.imagepackage",
+    "sphere image-package pack-trust-store --key owner --base store-1.imagepackage --add "
+    "production=keys/release-2.pem,Release 2 --revoke release --output-file store-2.imagepackage"};
+
 constexpr std::array<std::string_view, 1> kExportExamples = {
     "sphere image-package export-digest app.imagepackage --signer release.crt --output-file "
     "app.request"};
@@ -452,6 +502,11 @@ constexpr std::array kCommands = {
                 .options = kBoardConfigOptions,
                 .examples = kBoardConfigExamples,
                 .run = run_pack_board_config},
+    CommandSpec{.path = "image-package pack-trust-store",
+                .summary = "Make a signed trust store: the keys that boards accept from then on",
+                .options = kTrustStoreOptions,
+                .examples = kTrustStoreExamples,
+                .run = run_pack_trust_store},
     CommandSpec{.path = "image-package pack-image",
                 .summary = "Make a signed package of format v2 around an image: a partition, a "
                            "squashfs or erofs file system",

@@ -30,6 +30,8 @@
 #include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 #include "sphere/json/value.h"
 #include "sphere/manifest/manifest.h"
 
@@ -343,6 +345,30 @@ Result<void> check_application(const image::Package& package, Findings& findings
       package, validation.manifest ? validation.manifest->entry_point : std::string{}, findings);
 }
 
+// A trust store whose form has been checked.
+Result<void> check_trust_store(const image::Package& package, Findings& findings) {
+  SPHERE_TRY_ASSIGN(const auto record, image::open_trust_record(package));
+  const auto owners =
+      std::ranges::count(record.entries, image::Role::trust_store, &image::TrustEntry::role);
+  if (owners == 1) {
+    findings.push_back({.severity = Severity::warning,
+                        .rule = "one-trust-store-key",
+                        .message = "when its one trust-store key is lost, no board that has this "
+                                   "store can get another",
+                        .next = "add a second one that is kept elsewhere"});
+  }
+  for (const auto& entry : record.entries) {
+    if (entry.key == image::public_test_key()) {
+      findings.push_back({.severity = Severity::warning,
+                          .rule = "public-test-key",
+                          .message = "boards with this store take packages from anybody, signed "
+                                     "with the public SDK test key, while they are developed on",
+                          .next = "leave it out of stores for a fleet"});
+    }
+  }
+  return {};
+}
+
 // What only an opened package tells; `container` is the same file.
 Result<void> check_content(const image::Package& container, Context& context, Findings& findings) {
   const auto package = image::open_package(container.source, container.size).and_then(with_files);
@@ -371,6 +397,9 @@ Result<void> check_content(const image::Package& container, Context& context, Fi
                         ? look_at_signature_v2(*package, keys)
                         : look_at_signature(digests->signed_bytes, package->metadata, keys));
   check_signature(signature, findings);
+  if (package->metadata.identity.image_type == image::kTrustedKeyStore) {
+    return check_trust_store(*package, findings);
+  }
   const bool is_application = package->files.body != nullptr &&
                               package->metadata.identity.image_type == image::kApplication;
   return is_application ? check_application(*package, findings) : Result<void>{};

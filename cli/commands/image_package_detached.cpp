@@ -25,8 +25,10 @@
 #include "sphere/core/text.h"
 #include "sphere/crypto/certificate.h"
 #include "sphere/crypto/key.h"
+#include "sphere/crypto/key_store.h"
 #include "sphere/image/batch.h"
 #include "sphere/image/signing_request.h"
+#include "sphere/image/trust_image.h"
 
 namespace sphere::cli {
 namespace fs = std::filesystem;
@@ -124,7 +126,10 @@ Result<Output> run_export_digest(Context& context, const Arguments& arguments) {
 
 Result<Output> run_sign_digest(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto request, read_request(arguments.positional(0)));
-  SPHERE_TRY_ASSIGN(const auto signing, choose_signer(context, arguments));
+  const bool is_store = request.component_id == image::trust_store_component().text();
+  SPHERE_TRY_ASSIGN(const auto signing,
+                    choose_signer(context, arguments,
+                                  is_store ? crypto::KeyUse::trust_store : crypto::KeyUse::image));
   const auto& key = signing.signer->public_key();
   if (key.spki() != request.spki) {
     return fail(Errc::invalid_argument,

@@ -20,6 +20,8 @@
 #include "sphere/image/board_config.h"
 #include "sphere/image/capability.h"
 #include "sphere/image/package.h"
+#include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -135,7 +137,50 @@ Result<FormContent> read_board_form(const image::Package& package) {
   return content;
 }
 
+std::string trust_text(const image::TrustRecord& record) {
+  auto text = std::string{"Trust store\n"} + line("Version", std::to_string(record.version));
+  for (const auto& entry : record.entries) {
+    text +=
+        line("Key", fmt::format("{}  {}{}{}", to_hex(entry.key.id()), image::role_name(entry.role),
+                                entry.label.empty() ? "" : "  ", entry.label));
+  }
+  for (const auto& id : record.revoked) {
+    text += line("Revoked", to_hex(id));
+  }
+  return text;
+}
+
+json::Value trust_value(const image::TrustRecord& record) {
+  json::Value keys = json::Array{};
+  for (const auto& entry : record.entries) {
+    json::Value thumbprints = json::Array{};
+    for (const auto& thumbprint : entry.thumbprints) {
+      thumbprints.push(to_hex(thumbprint));
+    }
+    json::Value key;
+    key.set("keyId", to_hex(entry.key.id()))
+        .set("role", image::role_name(entry.role))
+        .set("label", entry.label)
+        .set("thumbprints", std::move(thumbprints));
+    keys.push(std::move(key));
+  }
+  json::Value revoked = json::Array{};
+  for (const auto& id : record.revoked) {
+    revoked.push(to_hex(id));
+  }
+  json::Value value;
+  value.set("version", std::uint64_t{record.version})
+      .set("keys", std::move(keys))
+      .set("revoked", std::move(revoked));
+  return value;
+}
+
 }  // namespace
+
+Result<FormContent> read_trust_form(const image::Package& package) {
+  SPHERE_TRY_ASSIGN(const auto record, image::open_trust_record(package));
+  return FormContent{.key = "trustStore", .value = trust_value(record), .text = trust_text(record)};
+}
 
 Result<FormContent> read_form(const image::Package& package) {
   switch (package.kind) {

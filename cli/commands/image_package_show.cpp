@@ -327,6 +327,9 @@ Result<void> look_into_v2(const image::Package& container, Findings& findings) {
   if (findings.wants_body) {
     SPHERE_TRY(check_whole_body(package));
   }
+  if (package.metadata.identity.image_type == image::kTrustedKeyStore) {
+    SPHERE_TRY_ASSIGN(findings.form, read_trust_form(package));
+  }
   if (package.files.body == nullptr) {
     return {};
   }

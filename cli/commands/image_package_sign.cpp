@@ -25,7 +25,9 @@
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/crypto/key_store.h"
 #include "sphere/image/batch.h"
+#include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/json/value.h"
 
@@ -176,12 +178,17 @@ Result<std::vector<Arguments>> jobs_of_line(const Arguments& arguments,
   return jobs;
 }
 
-Result<Output> sign_one(Context& context, const Arguments& job,
-                        const std::shared_ptr<Signers>& signers, std::shared_ptr<Workers> workers) {
+Result<Output> sign_one(Context& context, const Arguments& job, std::shared_ptr<Signers> signers,
+                        std::shared_ptr<Workers> workers) {
   // First of all, so that a refused file leaves no new key behind.
   const auto input = job.value("image-package").value_or("");
   SPHERE_TRY(image::finish_interrupted_signing(input));
-  SPHERE_TRY(image::open_package(fs::path{input}));
+  SPHERE_TRY_ASSIGN(const auto package, image::open_package(fs::path{input}));
+  if (package.metadata.identity.image_type == image::kTrustedKeyStore) {
+    signers = std::make_shared<Signers>([&context](const Arguments& wanted) {
+      return choose_signer(context, wanted, crypto::KeyUse::trust_store);
+    });
+  }
   if (is_conversion(job)) {
     return convert(context, job, *signers);
   }

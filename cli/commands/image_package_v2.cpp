@@ -190,6 +190,12 @@ Result<std::uint16_t> read_image_type(const Arguments& arguments) {
                      "a number of an image type, such as 8 for a root file "
                      "system");
   }
+  if (type == image::kTrustedKeyStore) {
+    return fail(Errc::invalid_argument, "pack-image makes no trust store",
+                {.reason = "usage.bad-value",
+                 .value = text,
+                 .next = "use sphere image-package pack-trust-store"});
+  }
   return type;
 }
 

@@ -23,6 +23,7 @@
 #include "cli/commands/command.h"
 #include "cli/commands/key_secrets.h"
 #include "cli/context.h"
+#include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/certificate.h"
@@ -36,7 +37,9 @@
 #include "sphere/crypto/secret_source.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/metadata.h"
+#include "sphere/image/package.h"
 #include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 
 namespace sphere::cli {
 namespace fs = std::filesystem;
@@ -164,12 +167,14 @@ Result<Signing> stored_token_key(Context& context, const crypto::KeyDescription&
 }
 
 // The use is looked at before anybody is asked for a passphrase or PIN.
-Result<Signing> stored_key(Context& context, const crypto::KeyDescription& key,
+Result<Signing> stored_key(Context& context, const crypto::KeyDescription& key, crypto::KeyUse use,
                            crypto::SecretSource& secrets) {
-  if (key.info.use != crypto::KeyUse::image) {
+  if (key.info.use != use) {
+    const bool for_images = use == crypto::KeyUse::image;
     return fail(Errc::invalid_argument,
-                fmt::format("the key \"{}\" is for {}, not for images", key.info.name,
-                            crypto::to_text(key.info.use)),
+                fmt::format("the key \"{}\" is for {}, not for {}", key.info.name,
+                            crypto::to_text(key.info.use),
+                            for_images ? std::string{"images"} : std::string{crypto::to_text(use)}),
                 {.reason = "key.refused",
                  .value = key.info.name,
                  .next = "choose another: sphere key list"});
@@ -189,6 +194,22 @@ Result<Signing> key_of_this_run(Context& context) {
   return signing_with(std::move(key), std::nullopt, "a key of this run");
 }
 
+// The keys of a trust-store image. Who trusts the file trusts what is in it, whoever signed it.
+Result<std::vector<KnownKey>> keys_of_store(const fs::path& path) {
+  SPHERE_TRY_ASSIGN(const auto package, image::open_package(path));
+  SPHERE_TRY_ASSIGN(const auto record, image::open_trust_record(package));
+  std::vector<KnownKey> keys;
+  for (const auto& entry : record.entries) {
+    const auto label = entry.label.empty() ? to_hex(entry.key.id()) : entry.label;
+    keys.push_back({.key = entry.key,
+                    .thumbprints = entry.thumbprints,
+                    .kind = "trusted",
+                    .label = fmt::format("{} of {}", label, path.string()),
+                    .role = entry.role});
+  }
+  return keys;
+}
+
 void add_pem_file(const fs::path& path, Result<std::vector<KnownKey>>& keys) {
   const auto text = read_text_file(path, kMaxKeyFile);
   if (!text) {
@@ -202,6 +223,14 @@ void add_pem_file(const fs::path& path, Result<std::vector<KnownKey>>& keys) {
   auto key = crypto::PublicKey::from_pem(*text);
   if (!key) {
     keys = tl::make_unexpected(std::move(key).error().while_doing(path.string()));
+    return;
+  }
+  if (image::is_published_key(*key)) {
+    keys = fail(Errc::invalid_argument,
+                fmt::format("{} is the key of the published test vectors, with which anybody can "
+                            "sign",
+                            path.string()),
+                {.reason = "key.refused", .value = path.string(), .next = "use another key"});
     return;
   }
   keys->push_back({.key = *std::move(key),
@@ -222,7 +251,7 @@ image::Role role_for(std::uint16_t image_type) {
 
 }  // namespace
 
-Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
+Result<Signing> choose_signer(Context& context, const Arguments& arguments, crypto::KeyUse use) {
   const auto test = arguments.value("compat-test-key");
   const auto name = arguments.value("key");
   CommandSecrets secrets{context, arguments};
@@ -251,11 +280,11 @@ Result<Signing> choose_signer(Context& context, const Arguments& arguments) {
   }
   if (name || context.sign_key != "developer") {
     SPHERE_TRY_ASSIGN(const auto key, context.keys.describe(name.value_or(context.sign_key)));
-    return stored_key(context, key, secrets);
+    return stored_key(context, key, use, secrets);
   }
   SPHERE_TRY_ASSIGN(const auto key,
                     context.keys.describe_or_create("developer", crypto::KeyUse::image));
-  return stored_key(context, key, secrets);
+  return stored_key(context, key, use, secrets);
 }
 
 Result<std::unique_ptr<crypto::TokenSigner>> open_token_key(Context& context,
@@ -288,6 +317,17 @@ void add_configured_keys(Context& context, std::vector<KnownKey>& keys) {
   }
 }
 
+KnownKey own_key(const crypto::KeyDescription& key) {
+  KnownKey known{.key = key.public_key,
+                 .thumbprints = {key.info.thumbprint},
+                 .kind = "developer",
+                 .label = fmt::format("your key \"{}\"", key.info.name)};
+  if (key.info.use == crypto::KeyUse::trust_store) {
+    known.role = image::Role::trust_store;
+  }
+  return known;
+}
+
 }  // namespace
 
 std::vector<KnownKey> known_keys(Context& context) {
@@ -304,11 +344,9 @@ std::vector<KnownKey> known_keys(Context& context) {
     const auto key = context.keys.describe(name);
     if (!key) {
       context.reporter.warn(key.error().message());  // The other keys are as good as before.
-    } else if (key->info.use == crypto::KeyUse::image) {
-      keys.push_back({.key = key->public_key,
-                      .thumbprints = {key->info.thumbprint},
-                      .kind = "developer",
-                      .label = fmt::format("your key \"{}\"", name)});
+    } else if (key->info.use == crypto::KeyUse::image ||
+               key->info.use == crypto::KeyUse::trust_store) {
+      keys.push_back(own_key(*key));
     }
   }
   return keys;
@@ -318,6 +356,9 @@ Result<std::vector<KnownKey>> read_trusted_keys(const fs::path& path) {
   Result<std::vector<KnownKey>> keys;
   std::error_code error;
   if (!fs::is_directory(path, error)) {
+    if (path.extension() == ".imagepackage") {
+      return keys_of_store(path);
+    }
     add_pem_file(path, keys);
     return keys;
   }
@@ -342,13 +383,17 @@ Result<std::vector<KnownKey>> read_trusted_keys(const fs::path& path) {
 }
 
 image::TrustStore trust_store(const std::vector<KnownKey>& keys, std::uint16_t image_type) {
+  // A key for images signs no list of keys.
+  const bool is_store = image_type == image::kTrustedKeyStore;
   image::TrustStore trust;
   for (const auto& key : keys) {
     if (key.kind != "publicTestKey") {
-      trust.add({.key = key.key,
-                 .thumbprints = key.thumbprints,
-                 .role = role_for(image_type),
-                 .label = key.label});
+      const bool is_own = key.kind == "developer" && is_store;
+      trust.add(
+          {.key = key.key,
+           .thumbprints = key.thumbprints,
+           .role = key.role.value_or(is_own ? image::Role::development : role_for(image_type)),
+           .label = key.label});
     }
   }
   return trust;

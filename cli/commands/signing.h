@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
+#include "sphere/crypto/key_store.h"
 #include "sphere/crypto/pkcs11.h"
 #include "sphere/crypto/secret_source.h"
 #include "sphere/crypto/signer.h"
@@ -28,9 +30,11 @@ struct Signing {
 };
 
 // The signer that --key and --compat-test-key of `arguments` name, else the developer's own key,
-// which is made at first use. Without a home directory it is a key of this run, with a warning.
-// Errors: usage.conflict, key.refused, key.not-found, and those of KeyStore.
-[[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments);
+// which is made at first use. Without a home directory it is a key of this run, with a warning. A
+// stored key must be of `use`; the use of a key in a file or token is not known. Errors:
+// usage.conflict, key.refused, key.not-found, and those of KeyStore.
+[[nodiscard]] Result<Signing> choose_signer(Context& context, const Arguments& arguments,
+                                            crypto::KeyUse use = crypto::KeyUse::image);
 
 // Opens the key of a token, by its URI, with the module of the configuration when it names none;
 // the PIN comes from the file of the URI's pin-source, else from `secrets`. A token that refused a
@@ -44,17 +48,20 @@ struct KnownKey {
   std::vector<crypto::Sha1Digest> thumbprints;
   std::string_view kind;  // "publicTestKey", "developer" or "trusted"
   std::string label;
+  std::optional<image::Role> role = {};  // Absent: may sign what it is asked for.
 };
 
-// The public test key, this user's image keys, and those of the configuration's trust list. What
-// cannot be read is warned of.
+// The public test key, this user's keys for images and trust stores, and those of the
+// configuration's trust list. What cannot be read is warned of.
 [[nodiscard]] std::vector<KnownKey> known_keys(Context& context);
 
-// Public keys and certificates in PEM of a file, or of the *.pem and *.crt files of a directory.
-// Errors: those of read_file(); corrupt, naming the file.
+// Public keys and certificates in PEM of a file, or of the *.pem and *.crt files of a directory; of
+// a trust-store image its keys with their roles. Errors: those of read_file(); corrupt, naming the
+// file; key.refused for a key whose private half is published.
 [[nodiscard]] Result<std::vector<KnownKey>> read_trusted_keys(const std::filesystem::path& path);
 
-// A store in which `keys`, but the public test key, may sign images of `image_type`.
+// A store in which `keys`, but the public test key, may sign images of `image_type`, as far as
+// their roles allow it.
 [[nodiscard]] image::TrustStore trust_store(const std::vector<KnownKey>& keys,
                                             std::uint16_t image_type);
 

@@ -22,6 +22,8 @@
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 #include "sphere/image/verify_v2.h"
 
 namespace sphere::image {
@@ -99,6 +101,7 @@ class Comparison {
     SPHERE_TRY_ASSIGN(const auto place, compare_bodies());
     SPHERE_TRY(compare_files(place.has_value()));
     if (place) {
+      compare_trust_stores();
       add_body(*place);
     }
     result_.same_signature =
@@ -224,6 +227,75 @@ class Comparison {
     SPHERE_TRY_ASSIGN(before_body_, body_of(*before_));
     SPHERE_TRY_ASSIGN(after_body_, body_of(*after_));
     return first_difference(before_body_.range(), after_body_.range());
+  }
+
+  void add_part(Change change, std::string field, std::string label, std::string before,
+                std::string after) {
+    result_.differences.push_back({.part = Part::body,
+                                   .change = change,
+                                   .field = std::move(field),
+                                   .label = std::move(label),
+                                   .before = std::move(before),
+                                   .after = std::move(after)});
+  }
+
+  // The keys of two trust stores; nothing unless both can be read.
+  void compare_trust_stores() {
+    const auto before = open_trust_record(*before_);
+    const auto after = open_trust_record(*after_);
+    if (!before || !after) {
+      return;
+    }
+    if (before->version != after->version) {
+      add_part(Change::changed, "version", "Version", std::to_string(before->version),
+               std::to_string(after->version));
+    }
+    compare_keys(*before, *after);
+    for (const auto& id : before->revoked) {
+      if (!std::ranges::binary_search(after->revoked, id)) {
+        add_part(Change::removed, "revoked", "Revoked key", to_hex(id), {});
+      }
+    }
+    for (const auto& id : after->revoked) {
+      if (!std::ranges::binary_search(before->revoked, id)) {
+        add_part(Change::added, "revoked", "Revoked key", {}, to_hex(id));
+      }
+    }
+  }
+
+  // "0a4e... Release 2 (8d5c...)": all that is said of a key beside its role.
+  static std::string text_of(const TrustEntry& entry) {
+    auto text = to_hex(entry.key.id());
+    if (!entry.label.empty()) {
+      text += " " + entry.label;
+    }
+    for (const auto& thumbprint : entry.thumbprints) {
+      text += " (" + to_hex(thumbprint) + ")";
+    }
+    return text;
+  }
+
+  void compare_keys(const TrustRecord& before, const TrustRecord& after) {
+    const auto find = [](const TrustRecord& record, const TrustEntry& entry) {
+      const auto found = std::ranges::find_if(record.entries, [&](const TrustEntry& other) {
+        return other.role == entry.role && other.key == entry.key;
+      });
+      return found == record.entries.end() ? nullptr : &*found;
+    };
+    for (const auto& entry : before.entries) {
+      const auto role = std::string{role_name(entry.role)};
+      if (const auto* other = find(after, entry); other == nullptr) {
+        add_part(Change::removed, role, "Key, " + role, text_of(entry), {});
+      } else if (text_of(entry) != text_of(*other)) {
+        add_part(Change::changed, role, "Key, " + role, text_of(entry), text_of(*other));
+      }
+    }
+    for (const auto& entry : after.entries) {
+      if (find(before, entry) == nullptr) {
+        const auto role = std::string{role_name(entry.role)};
+        add_part(Change::added, role, "Key, " + role, {}, text_of(entry));
+      }
+    }
   }
 
   void add_body(std::uint64_t place) {

@@ -256,7 +256,9 @@ Result<void> read_revoked(Reader& reader, std::size_t size, std::size_t count,
 
 tl::unexpected<Error> refused(std::string message, std::string value) {
   return fail(Errc::invalid_argument, std::move(message),
-              {.reason = "usage.bad-value", .value = std::move(value)});
+              {.reason = "usage.bad-value",
+               .value = std::move(value),
+               .next = "change which keys it has, and in which role"});
 }
 
 // Everything in the order of the record, each once.

@@ -22,7 +22,8 @@ struct Difference {
   // directory's with one at the end, too. Body: empty.
   std::string name = {};
   // Metadata: SectionField::key; "order" for the order of the sections, "bytes" for a section that
-  // is not decoded. File: "size", "mode" or "content". Body: "size" or "content".
+  // is not decoded. File: "size", "mode" or "content". Body: "size" or "content"; of two trust
+  // stores also "version", "revoked", and the role of a key.
   std::string field = {};
   std::string label = {};  // Of `field`, for people.
   std::string before = {}, after = {};
