@@ -19,6 +19,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/image/metadata.h"
 #include "sphere/json/value.h"
 
 namespace sphere::cli {
@@ -34,11 +35,12 @@ Result<Output> deploy(Context& context, const Arguments& arguments) {
   output.data.set("componentId", deployed.component_id.text())
       .set("imageId", deployed.image_id.text())
       .set("name", deployed.name)
-      .set("state", to_text(deployed.state))
+      .set("state", deployed.is_app ? json::Value{to_text(deployed.state)} : json::Value{})
       .set("bytes", static_cast<std::int64_t>(deployed.bytes));
-  output.text = fmt::format("Deployed {} (component {}, {} bytes): {}.",
-                            escape_control(deployed.name), deployed.component_id.text(),
-                            with_thousands(deployed.bytes), to_text(deployed.state));
+  output.text =
+      fmt::format("Deployed {} (component {}, {} bytes): {}.", escape_control(deployed.name),
+                  deployed.component_id.text(), with_thousands(deployed.bytes),
+                  deployed.is_app ? to_text(deployed.state) : "in force");
   return output;
 }
 
@@ -59,6 +61,12 @@ Result<std::vector<InstalledApp>> chosen_apps(DeviceSession& session, const Argu
     });
     if (found == images.components.end()) {
       return std::vector<InstalledApp>{};
+    }
+    if (found->image_type == image::kTrustedKeyStore) {
+      return fail(Errc::invalid_argument, "a trust store is replaced and never deleted",
+                  {.reason = "usage.bad-value",
+                   .value = *one,
+                   .next = "deploy the next one: sphere image-package pack-trust-store"});
     }
     return std::vector<InstalledApp>{{.component_id = id, .name = found->name}};
   }

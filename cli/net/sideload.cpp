@@ -24,6 +24,7 @@
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
+#include "sphere/image/trust_image.h"
 #include "sphere/image/verify_v2.h"
 #include "sphere/manifest/manifest.h"
 
@@ -89,11 +90,20 @@ Result<void> install_package(Context& context, DeviceSession& session,
   return {};
 }
 
+// An application with its files, or a trust store; of any other kind it says what it is.
+Result<void> open_content(image::Package& package) {
+  if (package.metadata.identity.image_type == image::kTrustedKeyStore) {
+    SPHERE_TRY(image::open_trust_record(package));
+    return {};
+  }
+  return image::open_application(package);
+}
+
 Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
   auto package = image::parse_package(bytes);
   if (package) {
-    if (auto application = image::open_application(*package); !application) {
-      package = tl::make_unexpected(std::move(application).error());
+    if (auto content = open_content(*package); !content) {
+      package = tl::make_unexpected(std::move(content).error());
     }
   }
   if (!package) {
@@ -104,7 +114,9 @@ Result<Checked> check_package(std::span<const std::byte> bytes, const std::strin
                                     .value = file,
                                     .next = "look into it: sphere image-package show " + file}));
   }
-  SPHERE_TRY(check_manifest(*package, file));
+  if (package->metadata.identity.image_type == image::kApplication) {
+    SPHERE_TRY(check_manifest(*package, file));
+  }
   return Checked{.identity = package->metadata.identity, .name = package->metadata.debug.name};
 }
 
@@ -176,8 +188,9 @@ Result<Deployed> deploy_package(Context& context, DeviceSession& session,
                     .name = checked.name,
                     .state = device_api::AppState::stopped,
                     .bytes = bytes.size()};
-  if (checked.identity.image_type == image::kApplication) {
-    SPHERE_TRY(check_installed(session, checked.identity));
+  SPHERE_TRY(check_installed(session, checked.identity));
+  deployed.is_app = checked.identity.image_type == image::kApplication;
+  if (deployed.is_app) {
     SPHERE_TRY_ASSIGN(deployed.state, session.rest.app_state(deployed.component_id));
   }
   return deployed;

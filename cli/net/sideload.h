@@ -23,6 +23,7 @@ struct Deployed {
   std::string name;
   device_api::AppState state = device_api::AppState::stopped;
   std::size_t bytes = 0;
+  bool is_app = true;  // Else a trust store, which has no state.
 };
 
 // Checks the package on this PC (form, signature there, manifest, size the device takes), sends and

@@ -186,6 +186,7 @@ class Agent {
         .keys = [this] { return state_.capability_keys(); },
         .manufacturing_state = [this] { return state_.manufacturing_state(); }});
     state_.set_installed([this] { return installed_numbers(); });
+    state_.trust_slots().drop_staged();
     interfaces_.emplace(directory / "network", services_.device_id,
                         [this](std::string_view name, bool up) { switch_interface(name, up); });
     wifi_.emplace(directory / "network", &*seal_);

@@ -15,6 +15,7 @@
 
 #include <tl/expected.hpp>
 
+#include "device-agent/agent/state/trust_slots.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -67,11 +68,24 @@ Result<void> BoardState::advance_manufacturing_state(std::string_view state) {
 
 std::vector<crypto::PublicKey> BoardState::capability_keys() const {
   std::vector<crypto::PublicKey> keys;
+  const auto store = trust_slots_.active();
+  if (!store) {
+    return keys;
+  }
+  if (*store) {
+    for (const auto& entry : (*store)->record.entries) {
+      if (entry.role == image::Role::capability) {
+        keys.push_back(entry.key);
+      }
+    }
+    return keys;
+  }
   std::error_code error;
   for (fs::directory_iterator entry{directory_ / "trust/capability", error}, end;
        !error && entry != end; entry.increment(error)) {
     const auto pem = read_text_file(entry->path(), kSmallFile);
-    if (const auto key = pem ? crypto::PublicKey::from_pem(*pem) : fail(Errc::corrupt, "")) {
+    const auto key = pem ? crypto::PublicKey::from_pem(*pem) : fail(Errc::corrupt, "");
+    if (key && !image::is_published_key(*key)) {
       keys.push_back(*key);
     }
   }
@@ -119,20 +133,57 @@ bool BoardState::has_capability(std::int64_t number) const {
 
 bool BoardState::public_test_key_on() const { return word("trust/public-test-key") == "on"; }
 
-Result<image::TrustStore> BoardState::trust() const {
+Result<image::TrustStore> BoardState::factory_trust() const {
   image::TrustStore trust;
   SPHERE_TRY(add_keys("trust/production", image::Role::production, trust));
-  // Development keys count only while the board may be developed on.
-  if (!has_capability(kAppDevelopment)) {
-    return trust;
-  }
   SPHERE_TRY(add_keys("trust/development", image::Role::development, trust));
-  if (public_test_key_on()) {
+  return trust;
+}
+
+Result<image::TrustStore> BoardState::trust() const {
+  const bool may_develop = has_capability(kAppDevelopment);
+  SPHERE_TRY_ASSIGN(const auto store, trust_slots_.active());
+  image::TrustStore trust;
+  if (store) {
+    for (const auto& entry : store->record.entries) {
+      if (may_develop || entry.role != image::Role::development) {
+        trust.add(entry);
+      }
+    }
+  } else {
+    SPHERE_TRY(add_keys("trust/production", image::Role::production, trust));
+    if (may_develop) {
+      SPHERE_TRY(add_keys("trust/development", image::Role::development, trust));
+    }
+  }
+  const bool is_revoked =
+      store && std::ranges::binary_search(store->record.revoked, image::public_test_key().id());
+  if (may_develop && public_test_key_on() && !is_revoked) {
     trust.add({.key = image::public_test_key(),
                .thumbprints = {image::public_test_thumbprint()},
                .role = image::Role::development,
                .label = "public test key"});
   }
+  return trust;
+}
+
+Result<image::TrustStore> BoardState::store_trust() const {
+  auto store = trust_slots_.active();
+  if (!store) {
+    SPHERE_TRY_ASSIGN(store, trust_slots_.previous());
+  }
+  const auto came_by_image = trust_slots_.version();
+  image::TrustStore trust;
+  if (*store) {
+    for (const auto& entry : (*store)->record.entries) {
+      trust.add(entry);
+    }
+    return trust;
+  }
+  // Nothing, or the first store is damaged: those who could make it can make it again.
+  SPHERE_TRY(came_by_image);
+  SPHERE_TRY_ASSIGN(trust, factory_trust());
+  SPHERE_TRY(add_keys("trust/trust-store", image::Role::trust_store, trust));
   return trust;
 }
 
@@ -149,6 +200,11 @@ Result<void> BoardState::add_keys(std::string_view folder, image::Role role,
     auto key = crypto::PublicKey::from_pem(pem);
     if (!key) {
       return tl::unexpected<Error>{std::move(key).error().while_doing(path.string())};
+    }
+    if (image::is_published_key(*key)) {
+      return fail(Errc::corrupt, path.string() +
+                                     ": this is the key of the published test vectors, with which "
+                                     "anybody can sign");
     }
     image::TrustEntry trusted{.key = *key,
                               .thumbprints = {crypto::sha1(key->spki())},

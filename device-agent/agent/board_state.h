@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "device-agent/agent/state/trust_slots.h"
 #include "sphere/core/result.h"
 #include "sphere/crypto/key.h"
 #include "sphere/image/trust.h"
@@ -19,10 +20,12 @@ inline constexpr std::int64_t kAppDevelopment = 11;
 inline constexpr std::int64_t kFieldServicing = 13;
 
 // The files of the board's directory that make it this board. They are read anew on each call, so
-// that a key added by hand counts at once; only the manufacturing state is ever written.
+// that a key added by hand counts at once; only the manufacturing state and the trust stores that
+// come by image are ever written.
 class BoardState {
  public:
-  explicit BoardState(std::filesystem::path directory) : directory_{std::move(directory)} {}
+  explicit BoardState(std::filesystem::path directory)
+      : directory_{std::move(directory)}, trust_slots_{directory_ / "trust" / "store"} {}
 
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
   // 128 hexadecimal digits: the public half of fuses/device-key.pem.
@@ -44,12 +47,21 @@ class BoardState {
   [[nodiscard]] std::vector<std::int64_t> capabilities() const;
   [[nodiscard]] bool has_capability(std::int64_t number) const;
 
-  // Keys of trust/production and trust/development; the public test key while
-  // trust/public-test-key says "on". A file that holds no key is an error that names it.
+  // What apps may be signed with: the keys of the trust store that came by image; without one those
+  // of trust/production and trust/development. Of both, development keys count while the board may
+  // be developed on; then also the public test key, while trust/public-test-key says "on" and the
+  // store does not revoke it. A file that holds no key, or the published one, is an error that
+  // names it; so is a trust store that is damaged.
   [[nodiscard]] Result<image::TrustStore> trust() const;
   [[nodiscard]] bool public_test_key_on() const;
-  // Of trust/capability: whose capability files count. What cannot be read is left out.
+  // Whose capability files count: keys of the trust store that came by image, without one those of
+  // trust/capability. What cannot be read is left out.
   [[nodiscard]] std::vector<crypto::PublicKey> capability_keys() const;
+  // What says which trust store may be next: the store in force (the one before it when that one is
+  // damaged) with all its roles, without one the keys of trust/trust-store beside those of trust().
+  [[nodiscard]] Result<image::TrustStore> store_trust() const;
+  [[nodiscard]] const TrustSlots& trust_slots() const noexcept { return trust_slots_; }
+  [[nodiscard]] TrustSlots& trust_slots() noexcept { return trust_slots_; }
 
   [[nodiscard]] Result<std::string> tls_chain() const;
   [[nodiscard]] Result<std::string> tls_key() const;
@@ -60,8 +72,10 @@ class BoardState {
                                       image::TrustStore& trust) const;
 
   [[nodiscard]] std::vector<std::int64_t> own_capabilities() const;
+  [[nodiscard]] Result<image::TrustStore> factory_trust() const;
 
   std::filesystem::path directory_;
+  TrustSlots trust_slots_;
   std::function<std::vector<std::int64_t>()> installed_ = {};
 };
 

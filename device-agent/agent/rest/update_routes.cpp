@@ -25,6 +25,8 @@
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/routes.h"
 #include "device-agent/agent/rest/services.h"
+#include "device-agent/agent/state/trust_slots.h"
+#include "device-agent/agent/state/trust_update.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"
@@ -39,6 +41,7 @@
 #include "sphere/image/package_v2.h"
 #include "sphere/image/sign_v2.h"
 #include "sphere/image/trust.h"
+#include "sphere/image/trust_image.h"
 #include "sphere/json/value.h"
 
 namespace sphere::agent::update_routes {
@@ -125,6 +128,46 @@ Answer<bool> install_capability(Services& services) {
   return true;
 }
 
+// The staged trust store, if there is one and it may be installed; else nothing, or why not. Staged
+// no longer, whatever becomes of it.
+Answer<bool> install_trust_store(Services& services) {
+  auto& slots = services.state->trust_slots();
+  const auto bytes = read_file(slots.staged(), kTrustPackageLimit);
+  slots.drop_staged();
+  if (!bytes) {
+    return bytes.error().code() == Errc::not_found
+               ? Answer<bool>{false}
+               : Answer<bool>{refuse(device_api::kInstallFailed, bytes.error())};
+  }
+  SPHERE_TRY_ASSIGN(const auto update,
+                    check_trust_update(*bytes, *services.state, services.facts.board_id));
+  if (const auto installed = slots.install(*bytes, update.record.version); !installed) {
+    return refuse(device_api::kInstallFailed, installed.error());
+  }
+  services.loop->post([&services, version = update.record.version, image = update.image] {
+    services.events->add("TrustStoreInstalled", image::trust_store_component().text(), image.text(),
+                         json::Value{}.set("version", std::int64_t{version}));
+  });
+  return true;
+}
+
+Answer<void> stage_trust_store(Services& services, const fs::path& file) {
+  const auto bytes = read_file(file, kTrustPackageLimit);
+  if (!bytes) {
+    return refuse(bytes.error().code() == Errc::too_large ? device_api::kPackageTooLarge
+                                                          : device_api::kPackageInvalid,
+                  bytes.error());
+  }
+  SPHERE_TRY(check_trust_update(*bytes, *services.state, services.facts.board_id));
+  const auto stored = services.state->trust_slots().stage(*bytes);
+  if (!stored) {
+    return stored.error().code() == Errc::no_space
+               ? Answer<void>{tl::unexpected<Refusal>{no_space()}}
+               : Answer<void>{refuse(device_api::kInternal, stored.error())};
+  }
+  return {};
+}
+
 // Streams an upload into a file of the store, then checks it and hands it over. Until then the
 // store does not know it, and the destructor removes it.
 class StageBody final : public http::BodySink {
@@ -172,6 +215,10 @@ class StageBody final : public http::BodySink {
     if (is_capability(path_)) {
       const std::lock_guard guard{services_->change};
       return stage_capability(*services_, path_);
+    }
+    if (is_trust_store(path_)) {
+      const std::lock_guard guard{services_->change};
+      return stage_trust_store(*services_, path_);
     }
     const auto trust = services_->state->trust();
     if (!trust) {
@@ -235,16 +282,37 @@ device_api::Component component_of(const StoredApp& app, bool staged) {
   return component;
 }
 
+device_api::Component component_of(const StoredTrust& store, bool staged) {
+  device_api::Component component{.uid = image::trust_store_component().text(),
+                                  .image_type = image::kTrustedKeyStore,
+                                  .is_update_staged = staged,
+                                  .does_image_type_require_restart = false,
+                                  .name = fmt::format("trust-store {}", store.record.version),
+                                  .images = {}};
+  const auto bytes = static_cast<std::int64_t>(store.bytes);
+  component.images.push_back({.uid = store.image.text(),
+                              .length_in_bytes = bytes,
+                              .uncompressed_length_in_bytes = bytes,
+                              .replica_type = 0});
+  return component;
+}
+
 }  // namespace
 
 http::Response get_images(Call& call) {
   auto& store = *call.services->store;
+  const auto& slots = call.services->state->trust_slots();
+  const auto trust = slots.active();
   const auto images = call.services->loop->call([&] {
     device_api::Images list;
     std::error_code none;
-    list.has_staged_updates =
-        !store.staged().empty() || fs::exists(staged_capability(*call.services), none);
+    const bool has_staged_trust = fs::exists(slots.staged(), none);
+    list.has_staged_updates = has_staged_trust || !store.staged().empty() ||
+                              fs::exists(staged_capability(*call.services), none);
     list.restart_required = false;
+    if (trust && *trust) {
+      list.components.push_back(component_of(**trust, has_staged_trust));
+    }
     for (const auto& app : store.installed()) {
       const bool staged = std::ranges::any_of(
           store.staged(), [&](const auto& other) { return other.component == app.component; });
@@ -265,6 +333,12 @@ http::Response install(Call& call) {
         {.status = 400});
   }
   const bool start_apps = mode != "Manual";
+  // First of all, so that what comes with it is checked against the new keys.
+  if (const auto trust = install_trust_store(*call.services); !trust) {
+    call.services->loop->post([store = call.services->store] { store->drop_staged(); });
+    ::unlink(staged_capability(*call.services).c_str());
+    return error_answer(trust.error());
+  }
   const auto installed =
       await_for(*call.services, kInstallLimit,
                 [services = call.services, start_apps](const AppManager::Done& done) {

@@ -100,10 +100,27 @@ Result<void> trust_developer(const fs::path& directory, crypto::KeyStore& keys) 
                     certificate ? certificate->pem() : developer.public_key.pem(), {.mode = 0600});
 }
 
+// Whoever makes the board may replace its trust store with the keys made for that, if there are
+// any.
+Result<void> trust_owner(const fs::path& directory, const crypto::KeyStore& keys) {
+  for (const auto& name : keys.names()) {
+    const auto key = keys.describe(name);
+    if (!key || key->info.use != crypto::KeyUse::trust_store) {
+      continue;  // One that cannot be read is no reason to have no board.
+    }
+    SPHERE_TRY(write_file(directory / (name + ".pem"),
+                          key->certificate ? key->certificate->pem() : key->public_key.pem(),
+                          {.mode = 0600}));
+  }
+  return {};
+}
+
 Result<void> make_trust(const fs::path& directory, const BoardConfig& config,
                         crypto::KeyStore& keys) {
   SPHERE_TRY(make_directories(directory / "development", 0700));
   SPHERE_TRY(make_directories(directory / "production", 0700));
+  SPHERE_TRY(make_directories(directory / "trust-store", 0700));
+  SPHERE_TRY(trust_owner(directory / "trust-store", keys));
   const bool development = config.profile == BoardProfile::development;
   if (development) {
     // The developer may also sign capability files for a board that has no owner.

@@ -77,6 +77,7 @@ class AgentBench {
   void restart() {
     stop();
     board_state.emplace(path());
+    board_state->trust_slots().drop_staged();
     loop = agent::Loop::create(clock).value();
     events.emplace(path() / "log", clock);
     store.emplace(agent::AppStore::open(path() / "apps", disk).value());
