@@ -21,9 +21,11 @@ find_library(SPHERE_LIBSECCOMP seccomp REQUIRED) # libseccomp-dev
 find_package(Boost 1.81 REQUIRED) # libboost1.81-dev, headers only: Beast and Asio
 find_package(CLI11 REQUIRED) # libcli11-dev
 # Archives, so that `sphere` does not load them at every start. A shared object takes the shared
-# library: Debian's libzstd.a is for programs only.
+# library: Debian's libzstd.a is for programs only. So does a program with the property
+# SPHERE_SHARED_COMPRESSION, which has to be small.
 find_path(SPHERE_LZMA_INCLUDE lzma.h REQUIRED) # liblzma-dev
 find_library(SPHERE_LZMA_ARCHIVE NAMES liblzma.a REQUIRED)
+find_library(SPHERE_LZMA_SHARED NAMES lzma REQUIRED)
 find_path(SPHERE_ZSTD_INCLUDE zstd.h REQUIRED) # libzstd-dev
 find_library(SPHERE_ZSTD_ARCHIVE NAMES libzstd.a REQUIRED)
 find_library(SPHERE_ZSTD_SHARED NAMES zstd REQUIRED)
@@ -32,8 +34,8 @@ target_include_directories(sphere_compression INTERFACE ${SPHERE_LZMA_INCLUDE} $
 target_link_libraries(
   sphere_compression
   INTERFACE
-    ${SPHERE_LZMA_ARCHIVE}
-    $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,${SPHERE_ZSTD_ARCHIVE},${SPHERE_ZSTD_SHARED}>
+    $<IF:$<BOOL:$<TARGET_PROPERTY:SPHERE_SHARED_COMPRESSION>>,${SPHERE_LZMA_SHARED},${SPHERE_LZMA_ARCHIVE}>
+    $<IF:$<AND:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,$<NOT:$<BOOL:$<TARGET_PROPERTY:SPHERE_SHARED_COMPRESSION>>>>,${SPHERE_ZSTD_ARCHIVE},${SPHERE_ZSTD_SHARED}>
     Threads::Threads)
 find_package(PkgConfig REQUIRED) # pkg-config
 pkg_check_modules(lwip REQUIRED IMPORTED_TARGET lwip) # liblwip-dev

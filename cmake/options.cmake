@@ -24,3 +24,9 @@ function(sphere_module name)
     PUBLIC ${arg_PUBLIC}
     PRIVATE ${arg_PRIVATE} sphere_options)
 endfunction()
+
+# sphere_small(<target>): compiled for size where the build type optimises. For what the agent is
+# made of, whose program has a limit (docs/performance.md), and which is in no inner loop.
+function(sphere_small target)
+  target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
+endfunction()
