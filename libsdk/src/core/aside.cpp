@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <string>
@@ -39,7 +40,7 @@ bool leads_to(const fs::path& name, int descriptor) {
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
-enum class Removal { done, absent, in_use };
+enum class Removal : std::uint8_t { done, absent, in_use };
 
 Removal remove_one(const fs::path& name) {
   const Descriptor file{::open(name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};

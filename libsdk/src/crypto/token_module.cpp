@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <dlfcn.h>
@@ -24,7 +23,6 @@
 
 #include "libsdk/src/crypto/pkcs11_interface.h"
 #include "sphere/core/result.h"
-#include "sphere/core/text.h"
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/pkcs11.h"
 
@@ -172,6 +170,7 @@ Result<std::shared_ptr<TokenModule>> TokenModule::load(const std::string& path) 
   }
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc keeps the text for each thread.
     return no_module(file, ::dlerror());
   }
   const auto get_list = function_at<pkcs11::GetFunctionList>(library, "C_GetFunctionList");

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -192,6 +191,7 @@ Result<std::unique_ptr<TokenSigner>> TokenSigner::open(const TokenUri& uri, Secr
   for (const auto byte : name) {
     key_name += std::to_integer<char>(byte);
   }
+  // NOLINTNEXTLINE(modernize-make-unique): members by name, and a mutex cannot be moved.
   return std::unique_ptr<TokenSigner>{new TokenSigner{std::unique_ptr<State>{
       new State{.session = std::move(session),
                 .key = key,
@@ -236,6 +236,30 @@ Result<std::vector<Signature>> TokenSigner::sign(std::span<const Sha256Digest> d
   return signatures;
 }
 
+namespace {
+
+std::string text_of(const TokenSession& session, Ulong object, Ulong attribute) {
+  std::string text;
+  for (const auto byte : session.attribute(object, attribute).value_or(std::vector<std::byte>{})) {
+    text += std::to_integer<char>(byte);
+  }
+  return text;
+}
+
+std::vector<KeyInToken> visible_keys(const TokenSession& session) {
+  std::vector<KeyInToken> keys;
+  const auto objects = session.find(pkcs11::kPublicKeyObject, {}, {});
+  for (const auto object : objects.value_or(std::vector<Ulong>{})) {
+    const auto public_key = session.public_key(object);
+    keys.push_back({.label = text_of(session, object, pkcs11::kLabel),
+                    .id = session.attribute(object, pkcs11::kId).value_or(std::vector<std::byte>{}),
+                    .key_id = public_key ? std::optional{public_key->id()} : std::nullopt});
+  }
+  return keys;
+}
+
+}  // namespace
+
 Result<std::vector<TokenInfo>> list_tokens(const std::string& module_path) {
   SPHERE_TRY_ASSIGN(const auto module, TokenModule::load(module_path));
   SPHERE_TRY_ASSIGN(const auto tokens, module->tokens());
@@ -249,22 +273,7 @@ Result<std::vector<TokenInfo>> list_tokens(const std::string& module_path) {
                     .pin_locked = (info.flags & pkcs11::kPinLockedFlag) != 0,
                     .keys = {}};
     if (const auto session = TokenSession::open(module, slot)) {
-      const auto keys = session->find(pkcs11::kPublicKeyObject, {}, {});
-      for (const auto key : keys.value_or(std::vector<Ulong>{})) {
-        const auto label =
-            session->attribute(key, pkcs11::kLabel).value_or(std::vector<std::byte>{});
-        KeyInToken found{
-            .label = {},
-            .id = session->attribute(key, pkcs11::kId).value_or(std::vector<std::byte>{}),
-            .key_id = {}};
-        for (const auto byte : label) {
-          found.label += std::to_integer<char>(byte);
-        }
-        if (const auto public_key = session->public_key(key)) {
-          found.key_id = public_key->id();
-        }
-        token.keys.push_back(std::move(found));
-      }
+      token.keys = visible_keys(*session);
     }
     list.push_back(std::move(token));
   }
