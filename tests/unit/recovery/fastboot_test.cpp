@@ -360,7 +360,7 @@ TEST_CASE("whatever a wire does, a run ends, and says verified only of what is r
 TEST_CASE("a plan that makes no sense is refused") {
   Case test;
   CHECK_FALSE(make_fastboot({}));
-  test.plan.images[0].partition = "bo ot";
+  test.plan.images[0].partition = "a boot";
   CHECK_FALSE(make_fastboot(test.plan));
   test.plan.images[0].partition = "boot";
   test.plan.images[0].sha256 = "00";
