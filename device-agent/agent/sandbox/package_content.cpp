@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <fcntl.h>
 #include <memory>
 #include <span>
@@ -39,6 +40,15 @@ Result<void> seal(const Descriptor& file, const char* name) {
   return {};
 }
 
+Result<image::Package> open_verified(std::span<const std::byte> bytes) {
+  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::make_shared<image::MemoryBlocks>(bytes),
+                                                      bytes.size()));
+  if (package.kind == image::PackageKind::package_v2) {
+    SPHERE_TRY(image::open_files(package));
+  }
+  return package;
+}
+
 }  // namespace
 
 Result<Descriptor> make_sealed_file(const char* name, std::span<const std::byte> content) {
@@ -48,21 +58,18 @@ Result<Descriptor> make_sealed_file(const char* name, std::span<const std::byte>
   return file;
 }
 
-Result<Descriptor> lay_out_package(std::span<const std::byte> bytes, Plan& plan) {
+Result<Descriptor> lay_out_package(std::span<const std::byte> package, Plan& plan) {
   constexpr auto kName = "sphere-package";
-  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::make_shared<image::MemoryBlocks>(bytes),
-                                                      bytes.size()));
-  if (package.kind == image::PackageKind::package_v2) {
-    SPHERE_TRY(image::open_files(package));
-  }
+  SPHERE_TRY_ASSIGN(const auto parsed, open_verified(package));
+  const auto& tree = parsed.files;
   plan.directories.clear();
-  for (const auto& directory : package.files.directories) {
+  for (const auto& directory : tree.directories) {
     plan.directories.push_back(directory.path);
   }
   plan.files.clear();
   SPHERE_TRY_ASSIGN(auto file, make_file(kName));
-  for (const auto& entry : package.files.files) {
-    SPHERE_TRY(image::stream_file_content(package.files, entry,
+  for (const auto& entry : tree.files) {
+    SPHERE_TRY(image::stream_file_content(tree, entry,
                                           [&](std::span<const std::byte> part) -> Result<void> {
                                             return write_all(file.get(), part, kName);
                                           }));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/spawn.h"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -11,10 +10,12 @@
 #include <memory>
 #include <sched.h>
 #include <string>
+#include <string_view>
 #include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include <tl/expected.hpp>
 
@@ -25,9 +26,9 @@ namespace {
 
 // Shared with the child, which runs in this process's memory while the calling thread waits.
 struct Job {
-  const Spawn* wish;
-  std::array<char*, 2> arguments;
-  std::array<char*, 1> environment;
+  const Spawn* wish = nullptr;
+  std::array<char*, 2> arguments = {};
+  std::array<char*, 1> environment = {};
   int failed = 0;  // errno of the child.
 };
 
@@ -87,7 +88,9 @@ tl::expected<pid_t, StepFailure> spawn(const Spawn& wish) {
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const auto flags = wish.namespaces | CLONE_VM | CLONE_VFORK | SIGCHLD;
-  const pid_t child = ::clone(become, &stack->bytes.back() + 1, static_cast<int>(flags), &job);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-bounds-pointer-arithmetic): stacks grow down from the end
+  auto* const top = stack->bytes.data() + kStackBytes;
+  const pid_t child = ::clone(become, top, static_cast<int>(flags), &job);
   const int number = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (child < 0) {
