@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/image/asxipfs_layout.h"
+#include "libsdk/src/image/crc32.h"
 #include "libsdk/src/image/failure.h"
 #include "sphere/core/result.h"
 #include "sphere/image/asxipfs.h"
