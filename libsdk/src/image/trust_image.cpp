@@ -28,7 +28,6 @@
 #include "sphere/crypto/key.h"
 #include "sphere/crypto/signer.h"
 #include "sphere/image/block_io.h"
-#include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/pack_v2.h"
 #include "sphere/image/package.h"
@@ -68,28 +67,30 @@ struct Breach {
 std::optional<Breach> breach_of_entry(const TrustRecord& record, const TrustEntry& entry) {
   const auto id = entry.key.id();
   if (is_published_key(entry.key)) {
-    return Breach{"it holds the key of the published test vectors, which anybody has", to_hex(id)};
+    return Breach{.rule = "it holds the key of the published test vectors, which anybody has",
+                  .value = to_hex(id)};
   }
   if (entry.role != Role::development && entry.key == public_test_key()) {
-    return Breach{fmt::format("it holds the public test key with role {}; it can only be a "
-                              "development key",
-                              role_name(entry.role)),
-                  to_hex(id)};
+    return Breach{.rule = fmt::format("it holds the public test key with role {}; it can only be a "
+                                      "development key",
+                                      role_name(entry.role)),
+                  .value = to_hex(id)};
   }
   if (std::ranges::binary_search(record.revoked, id)) {
-    return Breach{"a key is in it that it revokes", to_hex(id)};
+    return Breach{.rule = "a key is in it that it revokes", .value = to_hex(id)};
   }
   const bool has_other_role = std::ranges::any_of(record.entries, [&](const TrustEntry& other) {
     return other.role != Role::trust_store && other.key == entry.key;
   });
   if (entry.role == Role::trust_store && has_other_role) {
-    return Breach{"a trust-store key has another role, too", to_hex(id)};
+    return Breach{.rule = "a trust-store key has another role, too", .value = to_hex(id)};
   }
   if (entry.label.size() > kMaxTrustLabel || !is_plain_text(entry.label)) {
-    return Breach{fmt::format("a label is not at most {} bytes of UTF-8 text without control "
-                              "characters",
-                              kMaxTrustLabel),
-                  escape_control(entry.label)};
+    return Breach{
+        .rule = fmt::format("a label is not at most {} bytes of UTF-8 text without control "
+                            "characters",
+                            kMaxTrustLabel),
+        .value = escape_control(entry.label)};
   }
   return std::nullopt;
 }
@@ -97,7 +98,7 @@ std::optional<Breach> breach_of_entry(const TrustRecord& record, const TrustEntr
 // What the parts of a sorted record say together.
 std::optional<Breach> breach_of(const TrustRecord& record) {
   if (record.version == 0) {
-    return Breach{"a store has not version 0", "0"};
+    return Breach{.rule = "a store has not version 0", .value = "0"};
   }
   for (const auto& entry : record.entries) {
     if (auto breach = breach_of_entry(record, entry)) {
@@ -106,7 +107,7 @@ std::optional<Breach> breach_of(const TrustRecord& record) {
   }
   if (std::ranges::find(record.entries, Role::trust_store, &TrustEntry::role) ==
       record.entries.end()) {
-    return Breach{"it has no trust-store key, so nothing could ever replace it"};
+    return Breach{.rule = "it has no trust-store key, so nothing could ever replace it"};
   }
   return std::nullopt;
 }
@@ -374,26 +375,26 @@ Result<TrustRecord> read_trust_record(Bytes body) {
   return record;
 }
 
-Result<std::vector<std::byte>> write_trust_record(const TrustRecord& unsorted) {
-  const auto record = sorted(unsorted);
-  SPHERE_TRY(check_counts(record));
-  if (auto breach = breach_of(record)) {
+Result<std::vector<std::byte>> write_trust_record(const TrustRecord& record) {
+  const auto store = sorted(record);
+  SPHERE_TRY(check_counts(store));
+  if (auto breach = breach_of(store)) {
     return refused("this trust store would be refused: " + breach->rule, std::move(breach->value));
   }
   Writer keys;
-  for (const auto& entry : record.entries) {
+  for (const auto& entry : store.entries) {
     write_entry(entry, keys);
   }
-  for (const auto& id : record.revoked) {
+  for (const auto& id : store.revoked) {
     keys.bytes(id);
   }
   Writer writer;
   writer.text(kMagic)
       .little_endian(kLayout)
       .zeros(2)
-      .little_endian(record.version)
-      .little_endian(static_cast<std::uint16_t>(record.entries.size()))
-      .little_endian(static_cast<std::uint16_t>(record.revoked.size()))
+      .little_endian(store.version)
+      .little_endian(static_cast<std::uint16_t>(store.entries.size()))
+      .little_endian(static_cast<std::uint16_t>(store.revoked.size()))
       .little_endian(static_cast<std::uint32_t>(kHeadSize + keys.size()))
       .bytes(keys.data());
   return std::move(writer).take();

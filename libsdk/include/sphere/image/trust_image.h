@@ -27,7 +27,7 @@ inline constexpr std::size_t kMaxRevokedKeys = 256;
 inline constexpr std::size_t kMaxTrustThumbprints = 4;  // Of one key.
 inline constexpr std::size_t kMaxTrustLabel = 63;       // Bytes.
 inline constexpr std::size_t kMaxTrustRecord =
-    20 + kMaxTrustKeys * (4 + 91 + 80 + 63) + kMaxRevokedKeys * 32;
+    20 + (kMaxTrustKeys * (4 + 91 + 80 + 63)) + (kMaxRevokedKeys * 32);
 
 // The component of every trust store: a device has one.
 [[nodiscard]] const Guid& trust_store_component();
