@@ -147,7 +147,8 @@ class Agent {
         .name_servers =
             [] {
               return servers_in(read_text_file("/etc/resolv.conf", kResolverBytes).value_or(""));
-            }});
+            },
+        .debug_sockets = options_.runtime});
     return {};
   }
 

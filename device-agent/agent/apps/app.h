@@ -16,6 +16,8 @@
 #include "device-agent/agent/apps/store.h"
 #include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/broker/session.h"
+#include "device-agent/agent/debug/debug_session.h"
+#include "device-agent/agent/debug/debug_target.h"
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/sandbox/launcher.h"
 #include "sphere/core/descriptor.h"
@@ -40,6 +42,8 @@ struct App {
   std::unique_ptr<BrokerSession> broker = {};
   std::unique_ptr<AppNetwork> network = {};
   Descriptor output_pipe = {};
+  std::unique_ptr<DebugSession> debug = {};    // While it is debugged.
+  std::unique_ptr<DebugTarget> debugged = {};  // Its stub after that.
   std::chrono::nanoseconds started{0};
   std::string started_at = {};
   std::string build_id = {};  // Of its program.

@@ -162,6 +162,10 @@ void AppManager::start(const Guid& component, const Done& done) {
     done({});
     return;
   }
+  if (app->phase == Phase::debugging) {
+    stop_app(*app, [this, component, done] { start(component, done); });
+    return;
+  }
   app->backoff.clear();
   done(start_now(*app, Event::start));
 }
@@ -176,9 +180,10 @@ void AppManager::stop(const Guid& component, const Done& done) {
 }
 
 void AppManager::stop_app(App& app, const std::function<void()>& stopped) {
-  if (app.phase == Phase::running) {
+  if (app.phase == Phase::running || app.phase == Phase::debugging) {
     move(app, Event::stop);
     app.process->terminate();
+    app.debug.reset();  // An app that stands goes on, with the signal, and has its grace.
     if (app.timer) {  // That of its recovery.
       parts_.loop->cancel(*app.timer);
     }
@@ -326,7 +331,7 @@ Answer<void> AppManager::start_installed(const std::vector<Guid>& components) {
   Answer<void> first;
   for (const auto& component : components) {
     auto* app = find(component);
-    if (app == nullptr || app->phase == Phase::running) {
+    if (app == nullptr || app->phase == Phase::running || app->phase == Phase::debugging) {
       continue;
     }
     app->backoff.clear();

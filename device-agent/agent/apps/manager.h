@@ -18,6 +18,7 @@
 #include "device-agent/agent/apps/store.h"
 #include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/broker/service.h"
+#include "device-agent/agent/debug/debug_session.h"
 #include "device-agent/agent/event_log.h"
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
@@ -28,10 +29,12 @@
 #include "device-agent/agent/sandbox/planner.h"
 #include "device-agent/agent/sandbox/policy.h"
 #include "sphere/core/clock.h"
+#include "sphere/core/descriptor.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/image/trust.h"
+#include "sphere/json/value.h"
 
 namespace sphere::agent {
 
@@ -64,6 +67,7 @@ class AppManager {
     MemoryBudget memory = {};
     std::function<Result<Firewall*>()> firewall = {};  // Made when it is first needed.
     std::function<std::vector<DnsStub::Server>()> name_servers = {};
+    std::filesystem::path debug_sockets = {};  // Folder of the debug ports; empty: no debugger.
   };
   explicit AppManager(Parts parts);
   AppManager(const AppManager&) = delete;
@@ -76,6 +80,9 @@ class AppManager {
   void boot();
   // Clears the back-off. Answers when the program runs, or why it does not.
   void start(const Guid& component, const Done& done);
+  // Starts the app under the debugger, stopping it before if it runs. Answers when it stands at its
+  // first instruction and both debug ports listen. One app at a time.
+  void start_debug(const Guid& component, const Done& done);
   // SIGTERM, after kStopGrace SIGKILL. Answers when nothing of the app is left.
   void stop(const Guid& component, const Done& done);
   // Installs all that is staged as one, or nothing. Answers when the new apps run (or, without
@@ -88,6 +95,8 @@ class AppManager {
 
   [[nodiscard]] Phase phase(const Guid& component) const;
   [[nodiscard]] std::vector<device_api::App> list() const;
+  // What DebugSession::status() says, with "state"; nothing for an app that is not debugged.
+  [[nodiscard]] std::optional<json::Value> debug_status(const Guid& component) const;
   [[nodiscard]] std::optional<SandboxReport> sandbox(const Guid& component) const;
   // Shared with the followers of the output.
   [[nodiscard]] std::shared_ptr<OutputLog> output(const Guid& component) const;
@@ -106,9 +115,13 @@ class AppManager {
   void add_app(const StoredApp& stored);
   void load_manifest(App& app);
   static bool move(App& app, Event event);
-  [[nodiscard]] Answer<void> start_now(App& app, Event event);
-  [[nodiscard]] Answer<void> launch(App& app);
-  [[nodiscard]] Result<Plan> plan_for(const App& app, const Admitted& admitted) const;
+  enum class Mode : std::uint8_t { plain, debug };
+  [[nodiscard]] Answer<void> start_now(App& app, Event event, Mode mode = Mode::plain);
+  [[nodiscard]] Answer<void> launch(App& app, Mode mode);
+  [[nodiscard]] Result<Plan> plan_for(const App& app, const Admitted& admitted, Mode mode) const;
+  [[nodiscard]] Answer<void> begin_debug(App& app, std::unique_ptr<DebugSession> session,
+                                         Descriptor stub);
+  void end_debug(const Guid& component);
   [[nodiscard]] Result<std::unique_ptr<AppNetwork>> open_network(
       const App& app, const Plan& plan, const manifest::Capabilities& capabilities);
   void attach(App& app, std::unique_ptr<AppProcess> process, BrokerSession::Parts broker);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <poll.h>
@@ -31,6 +32,8 @@
 #include "device-agent/agent/apps/verified_file.h"
 #include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/broker/session.h"
+#include "device-agent/agent/debug/debug_session.h"
+#include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/ip_address.h"
@@ -71,12 +74,30 @@ Result<Ends> make_output_pipe() {
   return Ends{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
 }
 
-Result<Ends> make_broker_socket() {
+Result<Ends> make_packet_sockets() {
   std::array<int, 2> ends = {};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return tl::unexpected<Error>{system_error("create", "socket pair", errno)};
   }
   return Ends{.ours = Descriptor{ends[0]}, .theirs = Descriptor{ends[1]}};
+}
+
+// What a start under the debugger needs beside.
+struct DebugParts {
+  std::unique_ptr<DebugSession> session;
+  Ends socket;
+};
+
+Answer<DebugParts> make_debug_parts(Loop& loop, const std::filesystem::path& folder) {
+  auto session = DebugSession::open(loop, folder);
+  if (!session) {
+    return refuse(device_api::kDebugFailed, session.error());
+  }
+  auto socket = make_packet_sockets();
+  if (!socket) {
+    return refuse(device_api::kInternal, socket.error());
+  }
+  return DebugParts{.session = *std::move(session), .socket = *std::move(socket)};
 }
 
 Answer<image::FileContent> program_of(const image::Package& package, const Plan& plan) {
@@ -110,7 +131,7 @@ device_api::ErrorCode code_of(const Error& error) {
 
 }  // namespace
 
-Answer<void> AppManager::start_now(App& app, Event event) {
+Answer<void> AppManager::start_now(App& app, Event event, Mode mode) {
   if (closing_ || !move(app, event)) {
     return refuse(device_api::kBusy, "the board is shutting down");
   }
@@ -118,7 +139,7 @@ Answer<void> AppManager::start_now(App& app, Event event) {
     parts_.loop->cancel(*app.timer);
     app.timer.reset();
   }
-  auto started = launch(app);
+  auto started = launch(app, mode);
   if (!started) {
     auto fields = json::Value{}.set("reason", started.error().message);
     if (app.sandbox && !app.sandbox->passed && !app.sandbox->layers.empty()) {
@@ -137,12 +158,14 @@ Answer<void> AppManager::start_now(App& app, Event event) {
     }
     return started;
   }
-  move(app, Event::released);
+  move(app, mode == Mode::debug ? Event::held : Event::released);
   app.started = parts_.clock->monotonic();
   app.started_at = to_rfc3339(parts_.clock->unix_seconds());
   parts_.events->add("AppStarted", app.stored.component.text(), app.stored.image.text(),
                      json::Value{json::Object{}});
-  watch_recovery(app);
+  if (mode == Mode::plain) {
+    watch_recovery(app);
+  }
   return {};
 }
 
@@ -158,7 +181,7 @@ void AppManager::watch_recovery(App& app) {
   });
 }
 
-Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) const {
+Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted, Mode mode) const {
   const auto storage = admitted.manifest.capabilities.mutable_storage_kb.value_or(0);
   Plan plan{.component_id = app.stored.component.text(),
             .uid = kFirstAppUid + app.stored.user,
@@ -169,7 +192,8 @@ Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted) cons
             .entry_point = admitted.manifest.entry_point,
             .arguments = admitted.manifest.arguments,
             .emulated = admitted.executable.machine == Machine::arm,
-            .file_bytes = storage > 0 ? std::uint64_t{storage} * 1024 : kFileBytesWithout};
+            .file_bytes = storage > 0 ? std::uint64_t{storage} * 1024 : kFileBytesWithout,
+            .debug = mode == Mode::debug};
   if (admitted.executable.dynamic) {
     plan.libraries = parts_.runtime / (plan.emulated ? "armhf" : "native");
     if (::access(plan.libraries.c_str(), X_OK) != 0) {
@@ -208,7 +232,7 @@ Result<std::unique_ptr<AppNetwork>> AppManager::open_network(
 }
 
 // Reads the package anew: what was verified at install may have been changed since.
-Answer<void> AppManager::launch(App& app) {
+Answer<void> AppManager::launch(App& app, Mode mode) {
   const auto trust = parts_.trust();
   if (!trust) {
     return refuse_trust(trust.error());
@@ -220,13 +244,13 @@ Answer<void> AppManager::launch(App& app) {
                   "install the app again");
   }
   SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, {}));
-  const auto plan = plan_for(app, admitted);
+  const auto plan = plan_for(app, admitted, mode);
   if (!plan && plan.error().hint().reason == "board.sandbox") {
     app.sandbox = refused_report(app.stored.component.text(), parts_.kernel, plan.error());
     app.sandbox->checked_at = to_rfc3339(parts_.clock->unix_seconds());
   }
   auto pipe = make_output_pipe();
-  auto socket = make_broker_socket();
+  auto socket = make_packet_sockets();
   if (!plan || !pipe || !socket) {
     const auto& no_ends = !pipe ? pipe : socket;
     return refuse(device_api::kInternal, !plan ? plan.error() : no_ends.error());
@@ -237,11 +261,16 @@ Answer<void> AppManager::launch(App& app) {
     return refuse(device_api::kInternal, network.error());
   }
   SPHERE_TRY_ASSIGN(const auto program, program_of(*file.package(), *plan));
+  DebugParts debug;
+  if (mode == Mode::debug) {
+    SPHERE_TRY_ASSIGN(debug, make_debug_parts(*parts_.loop, parts_.debug_sockets));
+  }
   auto launched = parts_.launcher->launch(
       {.plan = *plan,
        .package = file.bytes(),
        .output = pipe->theirs.get(),
        .broker = socket->theirs.get(),
+       .debugger = plan->emulated ? -1 : debug.socket.theirs.get(),
        .program = program.bytes(),
        .firewall = *network ? (*network)->found() : std::string{},
        .limits = {.memory_bytes = group_bytes(parts_.memory, plan->emulated),
@@ -271,14 +300,20 @@ Answer<void> AppManager::launch(App& app) {
                                       std::move(socket->ours));
   parts_.loop->watch(app.output_pipe.get(), POLLIN, [this, &app](short) { on_output(app); });
   parts_.loop->watch(app.process->descriptor(), POLLIN, [this, &app](short) { on_process(app); });
-  return {};
+  return mode == Mode::debug
+             ? begin_debug(app, std::move(debug.session), std::move(debug.socket.ours))
+             : Answer<void>{};
 }
 
 void AppManager::on_output(App& app) {
   std::array<char, 16384> buffer = {};
   const auto count = ::read(app.output_pipe.get(), buffer.data(), buffer.size());
   if (count > 0) {
-    app.output->feed(std::string_view{buffer.data(), static_cast<std::size_t>(count)});
+    const std::string_view text{buffer.data(), static_cast<std::size_t>(count)};
+    app.output->feed(text);
+    if (app.debug) {
+      app.debug->add_output(text);
+    }
   } else if (count == 0) {
     parts_.loop->forget(app.output_pipe.get());
     app.output_pipe.reset();
@@ -393,6 +428,8 @@ void AppManager::detach(App& app) {
     parts_.loop->cancel(*app.timer);
     app.timer.reset();
   }
+  app.debug.reset();
+  app.debugged.reset();
   app.broker.reset();
   app.network.reset();
   if (app.output_pipe) {

@@ -29,6 +29,8 @@ std::string_view to_text(Phase phase) {
       return "starting";
     case Phase::running:
       return "running";
+    case Phase::debugging:
+      return "debugging";
     case Phase::stopping:
       return "stopping";
     case Phase::backing_off:
@@ -49,6 +51,10 @@ std::string_view to_text(Event event) {
       return "refused-again";
     case Event::released:
       return "released";
+    case Event::held:
+      return "held";
+    case Event::let_go:
+      return "let-go";
     case Event::stop:
       return "stop";
     case Event::ended_again:
@@ -72,6 +78,8 @@ device_api::AppState to_app_state(Phase phase) {
     case Phase::stopped:
     case Phase::backing_off:
       return device_api::AppState::stopped;
+    case Phase::debugging:
+      return device_api::AppState::debugging;
     case Phase::starting:
     case Phase::running:
     case Phase::stopping:

@@ -15,6 +15,7 @@ enum class Phase : std::uint8_t {
   stopped,      // Installed and not running.
   starting,     // Process made, waiting at the start gate.
   running,      // Gate released.
+  debugging,    // Stands under the debugger, or runs as it lets it.
   stopping,     // SIGTERM sent, grace running.
   backing_off,  // Ended, next start scheduled.
 };
@@ -25,6 +26,8 @@ enum class Event : std::uint8_t {
   refused,        // The sandbox or a check said no.
   refused_again,  // The same of a start after an end or a wait: tried again later.
   released,       // The self-check passed and the program runs.
+  held,           // The self-check passed and the program stands at its first instruction.
+  let_go,         // The debugger has left it to itself.
   stop,           // By hand, before an update or a delete.
   ended_again,    // Ended while running; starts again at once.
   ended_often,    // Ended while running; starts again later.
@@ -50,6 +53,10 @@ inline constexpr std::array kTransitions = {
     Transition{Phase::starting, Event::refused, Phase::stopped},
     Transition{Phase::starting, Event::refused_again, Phase::backing_off},
     Transition{Phase::starting, Event::released, Phase::running},
+    Transition{Phase::starting, Event::held, Phase::debugging},
+    Transition{Phase::debugging, Event::let_go, Phase::running},
+    Transition{Phase::debugging, Event::stop, Phase::stopping},
+    Transition{Phase::debugging, Event::ended, Phase::stopped},
     Transition{Phase::running, Event::stop, Phase::stopping},
     Transition{Phase::running, Event::ended_again, Phase::starting},
     Transition{Phase::running, Event::ended_often, Phase::backing_off},

@@ -64,6 +64,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/sphere/v1/capability", Access::anyone, BodyKind::none, identity_routes::get_capability},
     Route{"GET", "/sphere/v1/apps", Access::rest, BodyKind::none, sphere_routes::get_apps},
     Route{"GET", "/sphere/v1/apps/{uid}/sandbox", Access::rest, BodyKind::none, sphere_routes::get_sandbox},
+    Route{"GET", "/sphere/v1/apps/{uid}/debug", Access::development, BodyKind::none, sphere_routes::get_debug},
     Route{"GET", "/sphere/v1/apps/{uid}/output", Access::development, BodyKind::none, sphere_routes::get_output},
     Route{"GET", "/sphere/v1/log", Access::rest, BodyKind::none, sphere_routes::get_log},
     Route{"GET", "/sphere/v1/events", Access::rest, BodyKind::none, sphere_routes::get_events},

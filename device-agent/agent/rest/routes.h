@@ -131,6 +131,7 @@ namespace sphere_routes {
 [[nodiscard]] http::Response get_board(Call& call);
 [[nodiscard]] http::Response get_apps(Call& call);
 [[nodiscard]] http::Response get_sandbox(Call& call);
+[[nodiscard]] http::Response get_debug(Call& call);
 [[nodiscard]] http::Response get_output(Call& call);
 [[nodiscard]] http::Response get_events(Call& call);
 [[nodiscard]] http::Response get_log(Call& call);

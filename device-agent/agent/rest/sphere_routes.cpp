@@ -103,6 +103,23 @@ http::Response get_sandbox(Call& call) {
   return json_answer(to_json(*report));
 }
 
+http::Response get_debug(Call& call) {
+  const auto component = Guid::parse(call.tail);
+  if (!component) {
+    return refused(device_api::kComponentIdMalformed, "malformed component id", 400);
+  }
+  auto& services = *call.services;
+  const auto phase = services.loop->call([&] { return services.apps->phase(*component); });
+  const auto status = services.loop->call([&] { return services.apps->debug_status(*component); });
+  if (phase == Phase::absent) {
+    return no_app(call.tail);
+  }
+  if (!status) {
+    return refused(device_api::kBusy, fmt::format("app {} is not debugged", call.tail), 409);
+  }
+  return json_answer(*status);
+}
+
 http::Response get_output(Call& call) {
   const auto component = Guid::parse(call.tail);
   if (!component) {

@@ -205,7 +205,12 @@ std::vector<std::string> arguments_of(const Plan& plan) {
   std::vector<std::string> arguments;
   if (plan.emulated) {
     // argv[0] of the app is its path in the package; the emulator takes the file after it.
-    arguments = {"qemu-arm", "-0", plan.entry_point, image_path(plan) + plan.entry_point};
+    arguments = {"qemu-arm"};
+    if (plan.debug) {  // It waits at the first instruction until somebody connects.
+      arguments.insert(arguments.end(), {"-g", std::string{kEmulatorDebugSocket}});
+    }
+    arguments.insert(arguments.end(),
+                     {"-0", plan.entry_point, image_path(plan) + plan.entry_point});
   } else {
     arguments = {plan.entry_point};
   }

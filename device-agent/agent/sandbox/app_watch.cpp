@@ -43,20 +43,6 @@ std::string read_proc(pid_t thread, std::string_view name) {
   return read_text_file(fmt::format("/proc/{}/{}", thread, name), kMapsBytes).value_or("");
 }
 
-// A signal that the program handles does not end it. Its mask has bit n-1 for signal n.
-bool is_handled(pid_t thread, int signal) {
-  constexpr std::string_view kCaught = "SigCgt:";
-  for (const auto& line : split(read_proc(thread, "status"), '\n')) {
-    if (line.starts_with(kCaught)) {
-      const auto digits = trim(std::string_view{line}.substr(kCaught.size()));
-      std::uint64_t mask = 0;
-      std::from_chars(digits.data(), digits.data() + digits.size(), mask, 16);
-      return (mask >> static_cast<unsigned>(signal - 1) & 1U) != 0;
-    }
-  }
-  return false;
-}
-
 struct Registers {
   std::uint64_t program_counter = 0, stack = 0;
   std::uint64_t link = 0;   // Link register, where there is one.
@@ -99,6 +85,26 @@ CodePlace find_return(pid_t thread, const Registers& registers, std::string_view
   return place_of(peek(thread, registers.frame + sizeof(std::uint64_t)), maps);
 }
 
+}  // namespace
+
+// A signal that the program handles does not end it. Its mask has bit n-1 for signal n.
+std::optional<bool> is_handled(pid_t thread, int signal) {
+  constexpr std::string_view kCaught = "SigCgt:";
+  for (const auto& line : split(read_proc(thread, "status"), '\n')) {
+    if (line.starts_with(kCaught)) {
+      const auto digits = trim(std::string_view{line}.substr(kCaught.size()));
+      std::uint64_t mask = 0;
+      std::from_chars(digits.data(), digits.data() + digits.size(), mask, 16);
+      return (mask >> static_cast<unsigned>(signal - 1) & 1U) != 0;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_fatal_fault(pid_t thread, int signal) {
+  return is_crash(signal) && !is_handled(thread, signal).value_or(false);
+}
+
 std::optional<CrashRecord> read_crash(pid_t thread, int signal) {
   siginfo_t info = {};
   const auto registers = read_registers(thread);
@@ -121,8 +127,6 @@ std::optional<CrashRecord> read_crash(pid_t thread, int signal) {
   return record;
 }
 
-}  // namespace
-
 std::optional<AppWatch> AppWatch::trace(pid_t app) {
   constexpr unsigned long kOptions = PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
   if (::ptrace(PTRACE_SEIZE, app, nullptr, kOptions) != 0) {
@@ -143,7 +147,7 @@ void AppWatch::on_stop(pid_t thread, int status) {
     ::ptrace(PTRACE_CONT, thread, nullptr, nullptr);
     return;
   }
-  if (is_crash(signal) && !is_handled(thread, signal)) {
+  if (is_fatal_fault(thread, signal)) {
     if (auto record = read_crash(thread, signal)) {
       last_ = std::move(record);
     }

@@ -10,6 +10,14 @@
 
 namespace sphere::agent {
 
+// Whether `signal` ends a program for a fault of its own, and `thread`'s program does not handle it.
+[[nodiscard]] bool is_fatal_fault(pid_t thread, int signal);
+// Whether the program of `thread` handles `signal`; nothing where the kernel does not tell.
+[[nodiscard]] std::optional<bool> is_handled(pid_t thread, int signal);
+
+// Where `thread`, which this process traces and which stands because of `signal`, is.
+[[nodiscard]] std::optional<CrashRecord> read_crash(pid_t thread, int signal);
+
 // How the init of an app waits for it. It traces the app, for nothing but to see where it stood
 // when a signal ended it: the kernel's own core pipe belongs to the machine, not to one agent. The
 // init owns the app's user namespace and may do that without a capability.

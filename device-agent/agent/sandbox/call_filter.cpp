@@ -257,14 +257,20 @@ FilterProgram compile_filter(const FilterKey& key, CallAbi abi) {
   return program;
 }
 
-FilterProgram compile_init_filter(CallAbi abi) {
+FilterProgram compile_init_filter(CallAbi abi, bool debug) {
   auto program = start_of_program(abi);
-  for (const auto* name : {"wait4", "waitid", "sendto", "exit_group", "exit", "rt_sigreturn",
-                           "restart_syscall", "brk", "munmap", "ptrace", "openat", "open", "read",
-                           "close", "fstat", "newfstatat", "statx", "lseek", "fcntl"}) {
-    if (const int number = call_number(abi, name); number >= 0) {
-      add_call(program, number, {give(SECCOMP_RET_ALLOW)});
+  const auto allow = [&](std::initializer_list<const char*> names) {
+    for (const auto* name : names) {
+      if (const int number = call_number(abi, name); number >= 0) {
+        add_call(program, number, {give(SECCOMP_RET_ALLOW)});
+      }
     }
+  };
+  allow({"wait4", "waitid", "sendto", "exit_group", "exit", "rt_sigreturn", "restart_syscall",
+         "brk", "munmap", "ptrace", "openat", "open", "read", "close", "fstat", "newfstatat",
+         "statx", "lseek", "fcntl"});
+  if (debug) {
+    allow({"poll", "ppoll", "recvmsg", "recvfrom"});
   }
   // malloc() may ask for another page for the last message.
   FilterProgram map = clause_code({{.argument = 2, .mask = PROT_EXEC, .value = 0}});

@@ -32,8 +32,8 @@ enum class CallAbi : std::uint8_t { amd64, arm64, armhf };
 [[nodiscard]] FilterProgram compile_filter(const FilterKey& key, CallAbi abi);
 
 // The filter of an app's init: it waits for the app, looks where it stands when it crashes, reports
-// and ends.
-[[nodiscard]] FilterProgram compile_init_filter(CallAbi abi);
+// and ends. One that is a debug stub also takes connections from the agent and talks to them.
+[[nodiscard]] FilterProgram compile_init_filter(CallAbi abi, bool debug = false);
 
 // In the launcher: at most `most` instructions of the programs at kFilterDescriptor, from `offset`
 // on. Empty when there are none.

@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "device-agent/agent/debug/app_debug.h"
+#include "device-agent/agent/debug/traced_app.h"
 #include "device-agent/agent/sandbox/app_process.h"
 #include "device-agent/agent/sandbox/app_watch.h"
 #include "device-agent/agent/sandbox/call_filter.h"
@@ -38,6 +40,9 @@ namespace sphere::agent {
 namespace {
 
 constexpr std::size_t kPlanBytes = std::size_t{16} << 20U;  // Names every file of the package.
+// Of an init that serves gdb.
+constexpr int kInitDebugSocket = 1;
+constexpr int kInitChanges = 2;
 
 json::Value to_json(const StepFailure& failure) {
   return json::Value{}
@@ -81,7 +86,7 @@ bool is_sealed() {
 }
 
 void keep_descriptors() {
-  constexpr int kLast = kFirstGroupDescriptor + static_cast<int>(kMostGroups) - 1;
+  constexpr int kLast = kDebugDescriptor;
   for (int number = kStatusDescriptor; number <= kLast; ++number) {
     ::fcntl(number, F_SETFD, FD_CLOEXEC);
   }
@@ -101,6 +106,31 @@ void share_namespaces(const Plan& plan, const LauncherFaults& faults) {
   share("L11", "net");
 }
 
+// Gives up what an init does not need. Leaves the status socket as 0 and, with `changes`, the
+// debugger's as 1 and `changes` as 2.
+void become_init(const FilterProgram& filter, int changes = -1) {
+  int last = 0;
+  if (changes >= 0) {
+    ::dup2(kDebugDescriptor, kInitDebugSocket);
+    ::dup2(changes, kInitChanges);
+    last = kInitChanges;
+  }
+  ::dup2(kStatusDescriptor, 0);
+  ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
+  if (!drop_bounding_set() || !drop_capabilities() ||
+      !load_filter(filter)) {
+    ::_exit(EXIT_FAILURE);
+  }
+}
+
+[[noreturn]] void serve_debugger(TracedApp& traced) {
+  if (traced.await_program()) {
+    send_message(0, json::Value{}.set("held", true));
+    send_message(0, run_app_debug(traced, kInitDebugSocket, kInitChanges));
+  }
+  ::_exit(EXIT_SUCCESS);
+}
+
 // pid 1. Its end is the end of every process in the namespace.
 [[noreturn]] void run_init(const Plan& plan, std::span<const std::byte> content,
                            const LauncherFaults& faults) {
@@ -111,6 +141,8 @@ void share_namespaces(const Plan& plan, const LauncherFaults& faults) {
   if (const auto entered = enter_root_tree(plan, content, faults, start.pivoted); !entered) {
     refuse_with(entered.error());
   }
+  // Before the app exists: its end must not be missed.
+  const auto changes = plan.debug ? watch_children() : Descriptor{};
   const pid_t app = fork_app(plan, start, faults);
   if (app == 0) {
     become_app(plan, start, faults);
@@ -118,13 +150,17 @@ void share_namespaces(const Plan& plan, const LauncherFaults& faults) {
   if (app < 0) {
     refuse_with({.layer = "L1", .what = "make the app's process", .number = errno});
   }
+  if (plan.debug && !plan.emulated) {
+    auto traced = TracedApp::seize(app);
+    if (!traced) {
+      refuse_with({.layer = "L12", .what = "trace the app for the debugger", .number = errno});
+    }
+    become_init(filter, changes.get());
+    serve_debugger(*traced);
+  }
   // An emulated app's registers are those of the emulator: nothing to see.
   auto watch = plan.emulated || !plan.watch_crashes ? std::nullopt : AppWatch::trace(app);
-  ::dup2(kStatusDescriptor, 0);
-  ::close_range(1, ~0U, 0);
-  if (!drop_bounding_set() || !drop_capabilities() || !load_filter(filter)) {
-    ::_exit(EXIT_FAILURE);
-  }
+  become_init(filter);
   send_message(0, watch ? watch->wait() : AppWatch{app}.wait());
   ::_exit(EXIT_SUCCESS);
 }

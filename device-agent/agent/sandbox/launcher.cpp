@@ -201,6 +201,7 @@ class SandboxedApp final : public AppProcess {
   }
 
   void terminate() override { send_signal(SIGTERM); }
+  void interrupt() override { send_signal(SIGINT); }
   void kill() override {
     if (init_ > 0) {
       ::kill(init_, SIGKILL);
@@ -272,6 +273,9 @@ Result<pid_t> start_init(const Start& start, Sockets& sockets) {
   int number = kFirstGroupDescriptor;
   for (std::size_t i = 0; i < order.plan.groups; ++i) {
     wish.pass.emplace_back(start.group->join()[i].get(), number++);
+  }
+  if (order.debugger >= 0) {
+    command.pass.emplace_back(order.debugger, kDebugDescriptor);
   }
   Descriptor emulator;
   if (order.plan.emulated) {
@@ -361,6 +365,16 @@ Result<void> open_gate(const Sockets& sockets) {
   return {};
 }
 
+// The init has the app standing at its first instruction.
+Result<void> await_held(int status) {
+  SPHERE_TRY(wait_readable(status));
+  const auto message = receive_message(status);
+  if (!message || !message->boolean_at("held").value_or(false)) {
+    return fail(Errc::io, "the app did not stop for the debugger");
+  }
+  return {};
+}
+
 Result<std::unique_ptr<AppGroup>> make_group(const GroupTree& tree, const LaunchOrder& order) {
   if (tree.hierarchies.empty()) {
     return nullptr;
@@ -388,6 +402,9 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
   app->own(std::move(group));
   SPHERE_TRY(await_gate(start.order, sockets, *app, report));
   SPHERE_TRY(open_gate(sockets));
+  if (start.order.plan.debug && !start.order.plan.emulated) {
+    SPHERE_TRY(await_held(sockets.status.ours.get()));
+  }
   return app;
 }
 

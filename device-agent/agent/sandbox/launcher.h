@@ -31,6 +31,7 @@ class AppProcess {
   [[nodiscard]] virtual std::optional<ExitStatus> poll() = 0;
   virtual void terminate() = 0;  // SIGTERM to the app.
   virtual void kill() = 0;       // Ends the app and all it started.
+  virtual void interrupt() {}    // SIGINT to the app: the emulator's gdb stub stops at it.
   // Where it stood when a signal ended it; of a native app only, after its end.
   [[nodiscard]] virtual const CrashRecord* crash() const { return nullptr; }
   // Its control groups; null without any.
@@ -43,6 +44,7 @@ struct LaunchOrder {
   std::span<const std::byte> package;       // The verified bytes.
   int output = -1;                          // Becomes 1 and 2.
   int broker = -1;                          // Becomes 3.
+  int debugger = -1;                        // With Plan::debug of a native app: its init's socket.
   std::span<const std::byte> program = {};  // The entry point, for the self-check.
   std::string firewall = {};                // The app's rules, for the report.
   GroupLimits limits = {};                  // Of layer L9, where there are groups.

@@ -74,6 +74,7 @@ void read_switches(const json::Value& value, Plan& plan) {
   plan.user_namespace = flag("userNamespace");
   plan.pivot_root = flag("pivotRoot");
   plan.watch_crashes = flag("watchCrashes");
+  plan.debug = flag("debug");
   plan.mdwe = flag("mdwe");
   plan.landlock_abi = static_cast<int>(value.integer_at("landlockAbi").value_or(0));
   plan.network = flag("network");
@@ -107,6 +108,7 @@ json::Value to_json(const Plan& plan) {
       .set("userNamespace", plan.user_namespace)
       .set("pivotRoot", plan.pivot_root)
       .set("watchCrashes", plan.watch_crashes)
+      .set("debug", plan.debug)
       .set("mdwe", plan.mdwe)
       .set("landlockAbi", plan.landlock_abi)
       .set("network", plan.network)

@@ -26,6 +26,8 @@ inline constexpr int kEmulatorDescriptor = 8;
 inline constexpr int kFilterDescriptor = 9;  // Sealed memfd: BPF programs of the app and its init.
 inline constexpr int kFirstGroupDescriptor = 10;  // Plan::groups of AppGroup::join().
 inline constexpr std::size_t kMostGroups = 3;     // Memory, processes, CPU of cgroup v1.
+inline constexpr int kDebugDescriptor = 13;       // Init and agent, for gdb: SEQPACKET.
+inline constexpr std::string_view kEmulatorDebugSocket = "/tmp/.gdb";  // Of the emulator.
 
 inline constexpr std::uint32_t kFirstAppUid = 100000;
 inline constexpr std::uint64_t kTemporaryBytes = 65536;    // /tmp
@@ -58,6 +60,9 @@ struct Plan {
   bool user_namespace = true;
   bool pivot_root = true;
   bool watch_crashes = true;  // The init traces the app; nobody else can then.
+  // The app stands at its first instruction until gdb lets it go: the init, or the emulator, is the
+  // stub that gdb speaks to.
+  bool debug = false;
   bool mdwe = false;
   int landlock_abi = 0;  // 0: no Landlock rules.
   // The app shares the device's network namespace, behind the firewall.

@@ -63,10 +63,14 @@ Result<Plan> complete_plan(Plan plan, const manifest::Capabilities& capabilities
   SPHERE_TRY_ASSIGN(
       plan.layers,
       choose_policy(plan, kernel,
-                    {.network = network, .emulated = plan.emulated, .rootless = plan.rootless},
+                    {.network = network,
+                     .emulated = plan.emulated,
+                     .rootless = plan.rootless,
+                     .debug = plan.debug},
                     choice));
   plan.user_namespace = kernel.user_namespace;
   plan.pivot_root = kernel.pivot_root;
+  plan.watch_crashes = !plan.debug;  // There is one tracer, and gdb's stub sees a crash as well.
   plan.mdwe = kernel.mdwe && !plan.emulated;
   plan.landlock_abi = std::min(kernel.landlock_abi, kNewestLandlock);
   // Withheld where nothing would filter it.

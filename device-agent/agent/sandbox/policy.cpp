@@ -41,9 +41,7 @@ class Assessment {
     cgroup();
     system_calls();
     firewall();
-    enforced("L12", need_.emulated
-                        ? "emulator executed by descriptor, not visible inside; empty environment"
-                        : "program executed by descriptor; empty environment");
+    execution();
     enforced("L13", "compared with the plan before the start");
     return std::move(verdicts_);
   }
@@ -177,8 +175,23 @@ class Assessment {
              "use a kernel with CONFIG_SECCOMP_FILTER");
       return;
     }
-    enforced("L10",
-             need_.emulated ? "reduced system-call filter for the emulator" : "system-call filter");
+    std::string detail =
+        need_.emulated ? "reduced system-call filter for the emulator" : "system-call filter";
+    if (need_.debug && !need_.emulated) {
+      detail += "; debugged: the app's init alone traces it, the app itself may not trace";
+    }
+    enforced("L10", std::move(detail));
+  }
+
+  void execution() {
+    std::string detail =
+        need_.emulated ? "emulator executed by descriptor, not visible inside; empty environment"
+                       : "program executed by descriptor; empty environment";
+    if (need_.debug) {
+      detail += need_.emulated ? "; debugged: the emulator is the gdb stub and has a socket for it"
+                               : "; debugged: stands at its first instruction until gdb lets it go";
+    }
+    enforced("L12", std::move(detail));
   }
 
   void firewall() {

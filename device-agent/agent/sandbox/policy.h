@@ -46,6 +46,7 @@ struct SandboxNeed {
   bool network = false;   // AllowedConnections or server ports.
   bool emulated = false;  // Runs in qemu-user.
   bool rootless = false;  // The agent is no root.
+  bool debug = false;     // Starts under the debugger.
 };
 
 // One layer for one app on this kernel, before anything is started.

@@ -40,6 +40,7 @@ inline constexpr ErrorCode kUnknownCapability = make_code(1, 24);
 inline constexpr ErrorCode kNoManifest = make_code(2, 25);
 inline constexpr ErrorCode kIncompatibleRuntime = make_code(3, 22);
 inline constexpr ErrorCode kDebuggerMissing = make_code(3, 10);
+inline constexpr ErrorCode kDebugFailed = make_code(14, 11);
 inline constexpr ErrorCode kUndefinedGpio = make_code(5, 3);
 inline constexpr ErrorCode kGpioInUse = make_code(5, 4);
 inline constexpr ErrorCode kUndefinedPeripheral = make_code(5, 7);
