@@ -87,8 +87,9 @@ Answer<void> AppManager::begin_debug(App& app, std::unique_ptr<DebugSession> ses
       detach(app);
       return refuse(device_api::kDebugFailed, emulator.error());
     }
-    target = std::make_unique<EmulatorRelay>(
-        *parts_.loop, *std::move(emulator), [process = app.process.get()] { process->interrupt(); });
+    target =
+        std::make_unique<EmulatorRelay>(*parts_.loop, *std::move(emulator),
+                                        [process = app.process.get()] { process->interrupt(); });
   } else {
     target = make_native_target(*parts_.loop, std::move(stub));
   }
@@ -101,7 +102,8 @@ Answer<void> AppManager::begin_debug(App& app, std::unique_ptr<DebugSession> ses
                                 app.stored.image.text(), json::Value{json::Object{}});
            },
        // Not from within the session, which ends then.
-       .detached = [this, component] { parts_.loop->post([this, component] { end_debug(component); }); },
+       .detached = [this,
+                    component] { parts_.loop->post([this, component] { end_debug(component); }); },
        .abandoned =
            [this, component] {
              parts_.loop->post([this, component] { stop(component, [](const Answer<void>&) {}); });

@@ -184,7 +184,7 @@ void AppManager::stop_app(App& app, const std::function<void()>& stopped) {
     move(app, Event::stop);
     app.process->terminate();
     app.debug.reset();  // An app that stands goes on, with the signal, and has its grace.
-    if (app.timer) {  // That of its recovery.
+    if (app.timer) {    // That of its recovery.
       parts_.loop->cancel(*app.timer);
     }
     app.timer = parts_.loop->after(kStopGrace, [&app] {

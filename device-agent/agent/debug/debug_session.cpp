@@ -133,8 +133,7 @@ void DebugSession::on_reader() {
   }
   reader_ = std::move(client);
   reader_waits_ = true;
-  loop_->watch(reader_.get(), POLLIN | POLLOUT,
-               [this](short events) { on_reader_ready(events); });
+  loop_->watch(reader_.get(), POLLIN | POLLOUT, [this](short events) { on_reader_ready(events); });
 }
 
 void DebugSession::drop_reader() {

@@ -24,7 +24,8 @@ inline constexpr std::uint16_t kGdbPort = 2345;
 inline constexpr std::uint16_t kOutputPort = 2342;
 
 // The two ports of an app that is debugged: sockets named after them in one folder, which the
-// board's link leads to. One client each; a further one is hung up on. Belongs to the loop's thread.
+// board's link leads to. One client each; a further one is hung up on. Belongs to the loop's
+// thread.
 class DebugSession {
  public:
   // Output kept while nobody reads it.
@@ -54,12 +55,13 @@ class DebugSession {
   [[nodiscard]] std::unique_ptr<DebugTarget> take_target();
   void add_output(std::string_view bytes);
 
-  // {"gdb": {port, listening, client}, "out": {port, listening, client, bufferedBytes, droppedBytes},
-  // "waitingForGdb"}
+  // {"gdb": {port, listening, client}, "out": {port, listening, client, bufferedBytes,
+  // droppedBytes}, "waitingForGdb"}
   [[nodiscard]] json::Value status() const;
 
  private:
-  DebugSession(Loop& loop, std::filesystem::path folder) : loop_{&loop}, folder_{std::move(folder)} {}
+  DebugSession(Loop& loop, std::filesystem::path folder)
+      : loop_{&loop}, folder_{std::move(folder)} {}
   [[nodiscard]] std::filesystem::path socket_path(std::uint16_t port) const;
   void on_gdb();
   void give(Descriptor client);

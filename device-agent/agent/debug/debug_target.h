@@ -29,7 +29,8 @@ class DebugTarget {
 // The stub in a native app's init, behind its socket.
 [[nodiscard]] std::unique_ptr<DebugTarget> make_native_target(Loop& loop, Descriptor init);
 
-// A connection to the emulator's gdb stub in the sandbox of `app`; busy while it does not listen yet.
+// A connection to the emulator's gdb stub in the sandbox of `app`; busy while it does not listen
+// yet.
 [[nodiscard]] Result<Descriptor> connect_to_emulator(pid_t app);
 
 }  // namespace sphere::agent

@@ -16,8 +16,8 @@
 namespace sphere::agent {
 
 // Stands between gdb and the stub of qemu-user 7.2, which knows one connection in its life and does
-// not listen while the app runs. The relay keeps that connection, lets one gdb after another have it,
-// makes Ctrl-C a signal to the emulator, and takes the breakpoints of a gdb that has left out.
+// not listen while the app runs. The relay keeps that connection, lets one gdb after another have
+// it, makes Ctrl-C a signal to the emulator, and takes the breakpoints of a gdb that has left out.
 class EmulatorRelay final : public DebugTarget {
  public:
   // `interrupt` makes the running app stop.
@@ -57,7 +57,7 @@ class EmulatorRelay final : public DebugTarget {
   bool running_ = false;
   bool halting_ = false;    // Interrupted by the relay itself.
   bool run_after_ = false;  // What becomes of the app behind own_.
-  bool cleaning_ = false;  // Its gdb has left.
+  bool cleaning_ = false;   // Its gdb has left.
   bool detached_ = false;
 };
 

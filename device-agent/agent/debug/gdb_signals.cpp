@@ -15,14 +15,14 @@ struct Pair {
 };
 // NOLINTBEGIN(modernize-use-designated-initializers): rows of a table
 constexpr std::array kSignals = {
-    Pair{0, 0},         Pair{SIGHUP, 1},   Pair{SIGINT, 2},     Pair{SIGQUIT, 3},
-    Pair{SIGILL, 4},    Pair{SIGTRAP, 5},  Pair{SIGABRT, 6},    Pair{SIGFPE, 8},
-    Pair{SIGKILL, 9},   Pair{SIGBUS, 10},  Pair{SIGSEGV, 11},   Pair{SIGSYS, 12},
-    Pair{SIGPIPE, 13},  Pair{SIGALRM, 14}, Pair{SIGTERM, 15},   Pair{SIGURG, 16},
-    Pair{SIGSTOP, 17},  Pair{SIGTSTP, 18}, Pair{SIGCONT, 19},   Pair{SIGCHLD, 20},
-    Pair{SIGTTIN, 21},  Pair{SIGTTOU, 22}, Pair{SIGIO, 23},     Pair{SIGXCPU, 24},
-    Pair{SIGXFSZ, 25},  Pair{SIGVTALRM, 26}, Pair{SIGPROF, 27}, Pair{SIGWINCH, 28},
-    Pair{SIGUSR1, 30},  Pair{SIGUSR2, 31}, Pair{SIGPWR, 32},    Pair{32, 77},
+    Pair{0, 0},        Pair{SIGHUP, 1},     Pair{SIGINT, 2},   Pair{SIGQUIT, 3},
+    Pair{SIGILL, 4},   Pair{SIGTRAP, 5},    Pair{SIGABRT, 6},  Pair{SIGFPE, 8},
+    Pair{SIGKILL, 9},  Pair{SIGBUS, 10},    Pair{SIGSEGV, 11}, Pair{SIGSYS, 12},
+    Pair{SIGPIPE, 13}, Pair{SIGALRM, 14},   Pair{SIGTERM, 15}, Pair{SIGURG, 16},
+    Pair{SIGSTOP, 17}, Pair{SIGTSTP, 18},   Pair{SIGCONT, 19}, Pair{SIGCHLD, 20},
+    Pair{SIGTTIN, 21}, Pair{SIGTTOU, 22},   Pair{SIGIO, 23},   Pair{SIGXCPU, 24},
+    Pair{SIGXFSZ, 25}, Pair{SIGVTALRM, 26}, Pair{SIGPROF, 27}, Pair{SIGWINCH, 28},
+    Pair{SIGUSR1, 30}, Pair{SIGUSR2, 31},   Pair{SIGPWR, 32},  Pair{32, 77},
     Pair{64, 78},
 };
 // NOLINTEND(modernize-use-designated-initializers)

@@ -408,7 +408,8 @@ std::string GdbStub::read_memory(std::string_view arguments) {
   if (!numbers) {
     return std::string{kBadRequest};
   }
-  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(numbers->second, kMostMemory));
+  const auto count =
+      static_cast<std::size_t>(std::min<std::uint64_t>(numbers->second, kMostMemory));
   const auto bytes = inferior_->read_memory(numbers->first, count);
   return bytes.empty() && count > 0 ? std::string{kBadAddress} : to_digits(bytes);
 }
@@ -465,9 +466,8 @@ std::string GdbStub::go(std::string_view arguments, bool step, bool with_signal)
   std::vector<ResumeAction> actions;
   for (const auto thread : inferior_->threads()) {
     const bool is_current = thread == current;
-    actions.push_back({.thread = thread,
-                       .step = step && is_current,
-                       .signal = is_current ? signal : 0});
+    actions.push_back(
+        {.thread = thread, .step = step && is_current, .signal = is_current ? signal : 0});
   }
   resume(actions);
   return "";
@@ -491,8 +491,7 @@ std::string GdbStub::go_as_told(std::string_view actions) {
     for (const auto thread : inferior_->threads()) {
       const bool taken = std::ranges::find(list, thread, &ResumeAction::thread) != list.end();
       if (!taken && (*who <= 0 || *who == thread)) {
-        list.push_back(
-            {.thread = thread, .step = kind == 's' || kind == 'S', .signal = *signal});
+        list.push_back({.thread = thread, .step = kind == 's' || kind == 'S', .signal = *signal});
       }
     }
   }

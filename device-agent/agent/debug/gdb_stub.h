@@ -30,7 +30,7 @@ struct ResumeAction {
 
 // The registers of a kind of machine, in the order in which gdb gets them.
 struct RegisterLayout {
-  std::string_view description;  // target.xml
+  std::string_view description;          // target.xml
   std::vector<std::uint8_t> bytes = {};  // Of each register.
   std::string_view breakpoint;           // Bytes of the instruction.
 };

@@ -78,8 +78,8 @@ class Copier {
 
 #if defined(__x86_64__)
 
-constexpr std::array kGeneral = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
-                                 "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+constexpr std::array kGeneral = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+                                 "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 constexpr std::array kSmall = {"eflags", "cs", "ss", "ds", "es", "fs", "gs"};
 constexpr std::array kFloatControl = {"fctrl", "fstat", "ftag",  "fiseg",
                                       "fioff", "foseg", "fooff", "fop"};
@@ -105,7 +105,8 @@ struct Described {
 
 Described describe() {
   Described all;
-  all.text = std::string{kHead} + "<architecture>i386:x86-64</architecture><osabi>GNU/Linux</osabi>" +
+  all.text = std::string{kHead} +
+             "<architecture>i386:x86-64</architecture><osabi>GNU/Linux</osabi>" +
              R"(<feature name="org.gnu.gdb.i386.core">)";
   for (const std::string_view name : kGeneral) {
     all.add(name, 8, name == "rbp" || name == "rsp" ? "data_ptr" : "int64");
@@ -165,9 +166,9 @@ void move_tags(Copier& copier, unsigned short& tags) {
 }
 
 void move_general(Copier& copier, user_regs_struct& all) {
-  for (auto* field : {&all.rax, &all.rbx, &all.rcx, &all.rdx, &all.rsi, &all.rdi, &all.rbp,
-                      &all.rsp, &all.r8, &all.r9, &all.r10, &all.r11, &all.r12, &all.r13, &all.r14,
-                      &all.r15, &all.rip}) {
+  for (auto* field :
+       {&all.rax, &all.rbx, &all.rcx, &all.rdx, &all.rsi, &all.rdi, &all.rbp, &all.rsp, &all.r8,
+        &all.r9, &all.r10, &all.r11, &all.r12, &all.r13, &all.r14, &all.r15, &all.rip}) {
     copier.move(*field);
   }
   for (auto* field : {&all.eflags, &all.cs, &all.ss, &all.ds, &all.es, &all.fs, &all.gs}) {

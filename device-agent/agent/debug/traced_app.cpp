@@ -295,8 +295,8 @@ void TracedApp::on_event(pid_t number, Thread& thread, int event, int signal) {
 }
 
 bool TracedApp::is_passed(pid_t number, int signal) const {
-  return !debugged_ || (std::ranges::find(passed_, signal) != passed_.end() &&
-                        !is_fatal_fault(number, signal));
+  return !debugged_ ||
+         (std::ranges::find(passed_, signal) != passed_.end() && !is_fatal_fault(number, signal));
 }
 
 void TracedApp::on_signal(pid_t number, Thread& thread, int signal) {

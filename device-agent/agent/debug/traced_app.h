@@ -25,8 +25,8 @@ class TracedApp final : public Inferior {
   // Waits until the program has been executed and stands at its first instruction. False: it ended.
   [[nodiscard]] bool await_program();
 
-  // Takes what has happened. A report when the app stands for gdb now (then all of it stands) or has
-  // ended. Without a debugger nothing but the end is reported.
+  // Takes what has happened. A report when the app stands for gdb now (then all of it stands) or
+  // has ended. Without a debugger nothing but the end is reported.
   [[nodiscard]] std::optional<StopReport> collect();
 
   // Whether gdb sees signals first. When it does not: they take their course.

@@ -7,8 +7,8 @@
 
 #include "device-agent/agent/apps/manager.h"
 #include "device-agent/agent/apps/transitions.h"
-#include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/board_state.h"
+#include "device-agent/agent/broker/service.h"
 #include "device-agent/agent/debug/debug_session.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/rest/access.h"

@@ -10,7 +10,8 @@
 
 namespace sphere::agent {
 
-// Whether `signal` ends a program for a fault of its own, and `thread`'s program does not handle it.
+// Whether `signal` ends a program for a fault of its own, and `thread`'s program does not handle
+// it.
 [[nodiscard]] bool is_fatal_fault(pid_t thread, int signal);
 // Whether the program of `thread` handles `signal`; nothing where the kernel does not tell.
 [[nodiscard]] std::optional<bool> is_handled(pid_t thread, int signal);

@@ -60,14 +60,12 @@ Result<Plan> complete_plan(Plan plan, const manifest::Capabilities& capabilities
   const bool network = !capabilities.allowed_connections.empty() ||
                        !capabilities.allowed_tcp_server_ports.empty() ||
                        !capabilities.allowed_udp_server_ports.empty();
-  SPHERE_TRY_ASSIGN(
-      plan.layers,
-      choose_policy(plan, kernel,
-                    {.network = network,
-                     .emulated = plan.emulated,
-                     .rootless = plan.rootless,
-                     .debug = plan.debug},
-                    choice));
+  SPHERE_TRY_ASSIGN(plan.layers, choose_policy(plan, kernel,
+                                               {.network = network,
+                                                .emulated = plan.emulated,
+                                                .rootless = plan.rootless,
+                                                .debug = plan.debug},
+                                               choice));
   plan.user_namespace = kernel.user_namespace;
   plan.pivot_root = kernel.pivot_root;
   plan.watch_crashes = !plan.debug;  // There is one tracer, and gdb's stub sees a crash as well.

@@ -100,7 +100,8 @@ class AgentBench {
                                           .staging = path() / "sandbox",
                                           .runtime = path() / "runtime",
                                           .logs = path() / "log/apps",
-                                          .kernel = full_kernel()});
+                                          .kernel = full_kernel(),
+                                          .debug_sockets = debugger ? path() : ""});
     log.emplace(clock, "test");
     gate.emplace(agent::CapabilityGate::Parts{
         .directory = path() / "capability",
@@ -274,6 +275,7 @@ class AgentBench {
   std::optional<agent::Services> services;
   std::optional<agent::RestHandler> handler;
   int restarts = 0;
+  bool debugger = true;  // Of the next restart().
 
  private:
   static Answer convert(http::Response response) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
@@ -7,6 +9,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "device-agent/agent/apps/transitions.h"
+#include "device-agent/agent/debug/debug_session.h"
 #include "device-agent/agent/rest/access.h"
 #include "device-agent/agent/rest/answers.h"
 #include "device-agent/agent/rest/routes.h"
@@ -198,11 +202,102 @@ TEST_CASE("an app that is not there: notPresent, 409 on PATCH, 404 on quota") {
 
 TEST_CASE("startDebug says that the board has no debugger") {
   AgentBench bench;
+  bench.debugger = false;
+  bench.restart();
   REQUIRE(bench.install({}).status == 200);
   const auto answer = bench.send("PATCH", "/app/status/" + test::test_guid(1).text(),
                                  R"({"trigger":"startDebug"})");
   CHECK(answer.status == 500);
   CHECK(answer.body().integer_at("error") == device_api::kDebuggerMissing);
+  CHECK(bench.state_of(1) == "running");
+}
+
+TEST_CASE("startDebug starts a running app anew, under the debugger, and frees its ports") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  const auto route = "/app/status/" + test::test_guid(1).text();
+  const auto debug = "/sphere/v1/apps/" + test::test_guid(1).text() + "/debug";
+  CHECK(bench.send("GET", debug).status == 409);
+
+  const auto answer = bench.send("PATCH", route, R"({"trigger":"startDebug"})");
+
+  CHECK(answer.status == 200);
+  CHECK(answer.text == R"({"state":"debugging","gdbPort":2345,"outPort":2342})");
+  REQUIRE(bench.launcher.orders.size() == 2);
+  CHECK(bench.launcher.orders.back().debug);
+  CHECK_FALSE(bench.launcher.orders.back().watch_crashes);
+  CHECK(bench.state_of(1) == "debugging");
+  CHECK(std::filesystem::exists(bench.path() / "2345.sock"));
+  CHECK(std::filesystem::exists(bench.path() / "2342.sock"));
+  const auto status = bench.send("GET", debug).body();
+  CHECK(status.boolean_at("waitingForGdb") == true);
+  CHECK(status.string_at("state") == "debugging");
+
+  const auto again = bench.send("PATCH", route, R"({"trigger":"startDebug"})");
+  CHECK(again.status == 409);
+  CHECK(again.body().integer_at("error") == device_api::kBusy);
+  CHECK(again.body().string_at("message").value_or("").find(test::test_guid(1).text()) !=
+        std::string::npos);
+  CHECK(bench.state_of(1) == "debugging");
+
+  CHECK(bench.send("PATCH", route, R"({"trigger":"stop"})").text == R"({"state":"stopped"})");
+  CHECK_FALSE(std::filesystem::exists(bench.path() / "2345.sock"));
+  CHECK_FALSE(std::filesystem::exists(bench.path() / "2342.sock"));
+}
+
+TEST_CASE("an app that ends under the debugger stays stopped") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  const auto id = test::test_guid(1).text();
+  REQUIRE(bench.send("PATCH", "/app/status/" + id, R"({"trigger":"startDebug"})").status == 200);
+
+  bench.launcher.apps[id]->end({.code = 3});
+
+  CHECK(bench.soon([&] { return bench.apps->phase(test::test_guid(1)) == Phase::stopped; }));
+  CHECK(bench.launcher.orders.size() == 2);
+  CHECK_FALSE(std::filesystem::exists(bench.path() / "2345.sock"));
+  CHECK(bench.send("PATCH", "/app/status/" + id, R"({"trigger":"start"})").text ==
+        R"({"state":"running"})");
+  CHECK_FALSE(bench.launcher.orders.back().debug);
+}
+
+TEST_CASE("an app that stands ten minutes without gdb is stopped") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  const auto id = test::test_guid(1).text();
+  REQUIRE(bench.send("PATCH", "/app/status/" + id, R"({"trigger":"startDebug"})").status == 200);
+  bench.clock.advance(DebugSession::kGdbLimit - std::chrono::seconds{1});
+  bench.on_loop([] {});
+  bench.on_loop([] {});
+  CHECK(bench.state_of(1) == "debugging");
+  bench.clock.advance(std::chrono::seconds{2});
+  bench.on_loop([] {});
+  CHECK(bench.soon([&] { return bench.apps->phase(test::test_guid(1)) == Phase::stopped; }));
+}
+
+TEST_CASE("startDebug without the capability is refused and changes nothing") {
+  AgentBench bench{"DeviceComplete"};
+  const auto route = "/app/status/" + test::test_guid(1).text();
+  CHECK(bench.send("PATCH", route, R"({"trigger":"startDebug"})").status == 403);
+  CHECK(bench.launcher.orders.empty());
+}
+
+TEST_CASE("a malformed startDebug is refused and changes nothing") {
+  AgentBench bench;
+  REQUIRE(bench.install({}).status == 200);
+  const auto route = "/app/status/" + test::test_guid(1).text();
+  for (const auto* body : {R"({"trigger":"StartDebug"})", R"({"trigger":["startDebug"]})",
+                           R"({"trigger":null})", R"({})", R"(["startDebug"])", R"("startDebug")",
+                           R"({"trigger":"startDebug")", R"({"trigger":"startDebug\u0000"})"}) {
+    INFO(body);
+    CHECK(bench.send("PATCH", route, body).status == 400);
+  }
+  CHECK(bench.send("PATCH", "/app/status/no-id", R"({"trigger":"startDebug"})").status == 400);
+  CHECK(
+      bench.send("PATCH", "/app/status/" + test::test_guid(9).text(), R"({"trigger":"startDebug"})")
+          .status == 409);
+  CHECK(bench.send("PATCH", route, R"({"trigger":"startDebug"})", "text/plain").status == 415);
+  CHECK(bench.launcher.orders.size() == 1);
   CHECK(bench.state_of(1) == "running");
 }
 
