@@ -285,7 +285,7 @@ Result<const FilterFile*> FilterCache::get(const FilterKey& key) {
   if (found == files_.end()) {
     auto programs = compile_filter(key, own_abi());
     FilterFile filters{.file = {}, .app_bytes = programs.size() * sizeof(sock_filter)};
-    append(programs, compile_init_filter(own_abi()));
+    append(programs, compile_init_filter(own_abi(), key.debug_stub));
     SPHERE_TRY_ASSIGN(filters.file,
                       make_sealed_file("sphere-filters", std::as_bytes(std::span{programs})));
     found = files_.emplace(key, std::move(filters)).first;

@@ -275,7 +275,7 @@ Result<pid_t> start_init(const Start& start, Sockets& sockets) {
     wish.pass.emplace_back(start.group->join()[i].get(), number++);
   }
   if (order.debugger >= 0) {
-    command.pass.emplace_back(order.debugger, kDebugDescriptor);
+    wish.pass.emplace_back(order.debugger, kDebugDescriptor);
   }
   Descriptor emulator;
   if (order.plan.emulated) {

@@ -79,7 +79,8 @@ Result<Plan> complete_plan(Plan plan, const manifest::Capabilities& capabilities
   plan.filter = {.network = network,
                  .emulated = plan.emulated,
                  .system_time = false,
-                 .ioctls = ioctl_classes(capabilities)};
+                 .ioctls = ioctl_classes(capabilities),
+                 .debug_stub = plan.debug && !plan.emulated};
   const bool limited = kernel.memory != Controller::none;
   plan.address_space_bytes = limited || plan.emulated ? 0 : kAddressSpace;
   return plan;

@@ -51,6 +51,7 @@ struct FilterKey {
   bool emulated = false;     // For qemu-user.
   bool system_time = false;  // The clock may be set: the agent decides (user notification).
   IoctlClasses ioctls = {};
+  bool debug_stub = false;  // The init is gdb's stub; nothing of the app's own.
   friend auto operator<=>(const FilterKey&, const FilterKey&) = default;
 };
 
