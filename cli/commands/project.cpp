@@ -132,9 +132,12 @@ constexpr std::array kRunOptions = {
                .short_name = "f",
                .kind = OptionKind::flag,
                .help = "Show the app's output until Ctrl-C"},
+    OptionSpec{.name = "debug-mode",
+               .kind = OptionKind::flag,
+               .help = "Start the app under the debugger and show how gdb reaches it"},
 };
-constexpr std::array<std::string_view, 2> kRunExamples = {"sphere project run",
-                                                          "sphere project run blink --follow"};
+constexpr std::array<std::string_view, 3> kRunExamples = {
+    "sphere project run", "sphere project run blink --follow", "sphere project run --debug-mode"};
 
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere project list-templates"};
 

@@ -71,7 +71,7 @@ Result<Output> for_each_app(Context& context, const Arguments& arguments, Act ac
   return output;
 }
 
-// One app under the debugger. The addresses are of the device: 127.0.0.1 for a virtual board.
+// One app under the debugger.
 Result<Output> start_debug(Context& context, const Arguments& arguments) {
   const auto wanted = arguments.value("component-id");
   if (!wanted) {
@@ -83,7 +83,7 @@ Result<Output> start_debug(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const Guid component, parse_component(*wanted));
   SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
   SPHERE_TRY_ASSIGN(const auto ports, noted(context, *session, session->rest.debug_app(component)));
-  const std::string host = session->device.is_virtual ? "127.0.0.1" : session->device.ip_address;
+  const auto addresses = debug_addresses(*session, ports);
   Output output;
   output.data = json::Array{};
   output.data.push(json::Value{}
@@ -91,8 +91,8 @@ Result<Output> start_debug(Context& context, const Arguments& arguments) {
                        .set("state", "debugging")
                        .set("gdbPort", ports.gdb)
                        .set("outPort", ports.output)
-                       .set("gdbAddress", fmt::format("{}:{}", host, ports.gdb))
-                       .set("outAddress", fmt::format("{}:{}", host, ports.output)));
+                       .set("gdbAddress", addresses.gdb)
+                       .set("outAddress", addresses.output));
   output.columns = {{.key = "componentId", .heading = "Component ID"},
                     {.key = "state", .heading = "State"},
                     {.key = "gdbAddress", .heading = "GDB"},

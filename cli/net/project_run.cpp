@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,35 @@ json::Value step_row(const char* name, bool done) {
   return row;
 }
 
+// The program with its symbols, which the build leaves beside the package.
+std::filesystem::path program_beside(const std::filesystem::path& package) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry{package.parent_path(), error}, end;
+       !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".out") {
+      return entry->path();
+    }
+  }
+  return {};
+}
+
+// Starts the deployed app under the debugger and says with which command gdb gets there.
+Result<void> add_debugger(DeviceSession& session, const Deployed& deployed,
+                          const std::filesystem::path& package, Output& output) {
+  SPHERE_TRY_ASSIGN(const auto ports, session.rest.debug_app(deployed.component_id));
+  const auto addresses = debug_addresses(session, ports);
+  const auto program = program_beside(package);
+  const auto command = fmt::format("gdb-multiarch {}{}-ex 'target remote {}'", program.string(),
+                                   program.empty() ? "" : " ", addresses.gdb);
+  output.data.set("state", "debugging");
+  output.data.set("gdbAddress", addresses.gdb);
+  output.data.set("outAddress", addresses.output);
+  output.data.set("gdbCommand", command);
+  output.text = fmt::format("{} stands at its first instruction.\nRun: {}",
+                            escape_control(deployed.name), command);
+  return {};
+}
+
 Output describe(const Deployed& deployed, const std::filesystem::path& package, bool deleted) {
   Output output;
   output.data.set("package", package.string());
@@ -86,9 +116,13 @@ Result<Output> run(Context& context, const Arguments& arguments) {
   const std::shared_ptr<DeviceSession> session = std::move(opened);
   SPHERE_TRY_ASSIGN(const auto package, build_package(context, arguments));
   SPHERE_TRY_ASSIGN(const auto deleted, noted(context, *session, delete_apps(context, *session)));
+  const bool debug = arguments.has("debug-mode");
   SPHERE_TRY_ASSIGN(const auto deployed,
-                    noted(context, *session, deploy_package(context, *session, package, false)));
+                    noted(context, *session, deploy_package(context, *session, package, debug)));
   Output output = describe(deployed, package, deleted > 0);
+  if (debug) {
+    SPHERE_TRY(noted(context, *session, add_debugger(*session, deployed, package, output)));
+  }
   if (!arguments.has("follow")) {
     return output;
   }

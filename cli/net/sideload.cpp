@@ -20,6 +20,7 @@
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/image/asxipfs.h"
 #include "sphere/image/metadata.h"
@@ -174,6 +175,17 @@ Result<std::vector<InstalledApp>> installed_apps(DeviceSession& session) {
     }
   }
   return apps;
+}
+
+DebugAddresses debug_addresses(const DeviceSession& session,
+                               const device::RestClient::DebugPorts& ports) {
+  const auto& socket = session.device.endpoint.unix_socket;
+  const auto address = [&](std::int64_t port) {
+    return session.device.is_virtual && !socket.empty()
+               ? (socket.parent_path() / fmt::format("{}.sock", port)).string()
+               : fmt::format("{}:{}", session.device.ip_address, port);
+  };
+  return {.gdb = address(ports.gdb), .output = address(ports.output)};
 }
 
 Result<Deployed> deploy_package(Context& context, DeviceSession& session,

@@ -10,6 +10,7 @@
 #include "cli/net/connection.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
+#include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
 
 namespace sphere::cli {
@@ -31,6 +32,14 @@ struct Deployed {
 // (package.corrupt, package.manifest, package.too-large), and the device's.
 [[nodiscard]] Result<Deployed> deploy_package(Context& context, DeviceSession& session,
                                               const std::filesystem::path& file, bool manual_start);
+
+// Where the debug ports of an app can be reached from this PC now: sockets of a virtual board,
+// which gdb takes as an address, or the ports of the device's own address.
+struct DebugAddresses {
+  std::string gdb, output;
+};
+[[nodiscard]] DebugAddresses debug_addresses(const DeviceSession& session,
+                                             const device::RestClient::DebugPorts& ports);
 
 // One app on the device.
 struct InstalledApp {

@@ -128,6 +128,9 @@ void DebugSession::on_left(bool halted) {
 
 void DebugSession::on_reader() {
   auto client = accept_client(output_);
+  if (reader_) {
+    on_reader_ready(POLLIN);  // The one before may have left just now.
+  }
   if (!client || reader_) {
     return;
   }

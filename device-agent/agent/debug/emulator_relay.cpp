@@ -115,6 +115,10 @@ void EmulatorRelay::from_client(const GdbReader::Item& item) {
     }
     return;
   }
+  if (item.kind == GdbReader::Kind::damaged) {
+    to_client("-");
+    return;
+  }
   if (item.kind == GdbReader::Kind::packet) {
     last_request_ = item.payload;
     running_ = running_ || lets_run(item.payload);

@@ -117,8 +117,7 @@ void become_init(const FilterProgram& filter, int changes = -1) {
   }
   ::dup2(kStatusDescriptor, 0);
   ::close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
-  if (!drop_bounding_set() || !drop_capabilities() ||
-      !load_filter(filter)) {
+  if (!drop_bounding_set() || !drop_capabilities() || !load_filter(filter)) {
     ::_exit(EXIT_FAILURE);
   }
 }
