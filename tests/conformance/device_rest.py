@@ -187,7 +187,10 @@ class Compatible(unittest.TestCase):
     def test_an_app_that_is_not_there(self):
         component = str(uuid.uuid4())
         self.assertEqual(self.ok("GET", f"/app/status/{component.upper()}").json, {"state": "notPresent"})
-        self.refused(409, 14680076, "PATCH", f"/app/status/{component}", {"trigger": "start"})
+        for trigger in ("start", "startDebug", "stop"):
+            self.refused(409, 14680076, "PATCH", f"/app/status/{component}", {"trigger": trigger})
+        for body in ({"trigger": "startdebug"}, {"trigger": ["startDebug"]}, {"startDebug": True}, []):
+            self.assertEqual(ask("PATCH", f"/app/status/{component}", body).status, 400, body)
         self.refused(404, 14680076, "GET", f"/app/quota/{component}")
         self.assertEqual(self.ok("DELETE", f"/app/image/{component}").json, {})
         for wrong in ("x", "{" + component + "}", "a" * 900):
@@ -215,6 +218,12 @@ class Compatible(unittest.TestCase):
         self.assertEqual(self.ok("GET", f"/app/status/{component}").json, {"state": "stopped"})
         quota = self.ok("GET", f"/app/quota/{component}").json
         self.assertEqual(set(quota), {"UsageKB", "LimitKB"})
+        self.assertEqual(self.ok("PATCH", f"/app/status/{component}", {"trigger": "startDebug"}).json,
+                         {"state": "debugging", "gdbPort": 2345, "outPort": 2342})
+        self.assertEqual(self.ok("GET", f"/app/status/{component}").json, {"state": "debugging"})
+        self.assertEqual(ask("PATCH", f"/app/status/{component}", {"trigger": "startDebug"}).status, 409)
+        self.assertEqual(self.ok("PATCH", f"/app/status/{component}", {"trigger": "stop"}).json,
+                         {"state": "stopped"})
         self.assertEqual(self.ok("DELETE", f"/app/image/{component}").json, {})
         self.assertEqual(self.ok("GET", f"/app/status/{component}").json, {"state": "notPresent"})
 
