@@ -42,7 +42,7 @@ std::string read_answer() {
 
 Result<void> confirm(const CommandSpec& command, const Arguments& arguments,
                      TerminalReporter& reporter) {
-  if (command.confirm.empty()) {
+  if (command.confirm.empty() || arguments.has("dry-run")) {
     return {};
   }
   const std::string question = question_of(command, arguments);

@@ -37,6 +37,7 @@ target_link_libraries(
     $<IF:$<BOOL:$<TARGET_PROPERTY:SPHERE_SHARED_COMPRESSION>>,${SPHERE_LZMA_SHARED},${SPHERE_LZMA_ARCHIVE}>
     $<IF:$<AND:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,$<NOT:$<BOOL:$<TARGET_PROPERTY:SPHERE_SHARED_COMPRESSION>>>>,${SPHERE_ZSTD_ARCHIVE},${SPHERE_ZSTD_SHARED}>
     Threads::Threads)
+find_package(ZLIB REQUIRED) # zlib1g-dev
 find_package(PkgConfig REQUIRED) # pkg-config
 pkg_check_modules(lwip REQUIRED IMPORTED_TARGET lwip) # liblwip-dev
 pkg_check_modules(libusb REQUIRED IMPORTED_TARGET libusb-1.0) # libusb-1.0-0-dev

@@ -54,6 +54,39 @@ constexpr std::array kOutputOptions = {
                .help = "Show what the app prints from now on, too, until Ctrl-C"},
     OptionSpec{.name = "lines", .value_name = "N", .help = "At most the last N stored lines"}};
 
+constexpr std::array kRecoverOptions = {
+    OptionSpec{.name = "images",
+               .short_name = "i",
+               .required = true,
+               .value_name = "DIR|ZIP",
+               .help = "The recovery set: a folder or a zip archive"},
+    OptionSpec{.name = "capability",
+               .short_name = "c",
+               .value_name = "FILE",
+               .help = "Capability file for the board"},
+    OptionSpec{.name = "dry-run",
+               .kind = OptionKind::flag,
+               .help = "Check the set and print the plan; nothing is sent"},
+    OptionSpec{.name = "port",
+               .value_name = "DEV|tcp:H:P",
+               .help = "Serial device or TCP port of the recovery UART, instead of USB"},
+    OptionSpec{.name = "manual",
+               .kind = OptionKind::flag,
+               .help = "A person works the recovery strap and the reset button"},
+    OptionSpec{.name = "no-resume",
+               .kind = OptionKind::flag,
+               .help = "Do not look at what the last run on this board left"},
+    OptionSpec{.name = "no-wait-boot",
+               .kind = OptionKind::flag,
+               .help = "Do not wait until the board has booted"},
+    OptionSpec{.name = "events",
+               .value_name = "FILE",
+               .help = "Append all events as lines of JSON; - is standard error"}};
+
+constexpr std::array<std::string_view, 3> kRecoverExamples = {
+    "sphere device recover --images mt3620an.zip",
+    "sphere device recover -i mt3620an.zip --dry-run",
+    "sphere device recover -i set --port tcp:127.0.0.1:5000 --no-wait-boot"};
 constexpr std::array<std::string_view, 2> kListExamples = {
     "sphere device list-attached", "sphere device list-attached --output json"};
 constexpr std::array<std::string_view, 2> kShowExamples = {
@@ -94,6 +127,13 @@ constexpr std::array kCommands = {
                 .summary = "Restart the device",
                 .options = kRestartOptions,
                 .examples = kRestartExamples},
+    CommandSpec{
+        .path = "device recover",
+        .needs = Needs::device,
+        .summary = "Bring a board back that does not start: erase it and write all its software",
+        .options = kRecoverOptions,
+        .examples = kRecoverExamples,
+        .confirm = "Recovery erases the board: all its apps and Wi-Fi settings. Go on?"},
     CommandSpec{.path = "device image list-installed",
                 .needs = Needs::device,
                 .summary = "List the images on the device",

@@ -16,6 +16,7 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const NetCommand> device_network_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_wifi_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_certificate_net_commands();
+[[nodiscard]] std::span<const NetCommand> device_recover_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_state_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_sideload_net_commands();
 [[nodiscard]] std::span<const NetCommand> doctor_net_commands();

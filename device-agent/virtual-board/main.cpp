@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "device-agent/virtual-board/board.h"
 #include "device-agent/virtual-board/options.h"
+#include "device-agent/virtual-board/recovery/rom_server.h"
 #include "sphere/core/clock.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -35,6 +37,9 @@ void tell(int descriptor, std::string_view line) {
 }
 
 int run(std::span<const char* const> arguments) {
+  if (!arguments.empty() && std::string_view{arguments.front()} == "rom") {
+    return sphere::virtual_board::rom_command(arguments.subspan(1));
+  }
   auto options = sphere::virtual_board::parse_options(arguments);
   if (!options) {
     fmt::print(stderr, "error: {}\nnext:  {}\n", options.error().message(),
@@ -49,22 +54,17 @@ int run(std::span<const char* const> arguments) {
   // Nothing of the starter's reaches sphered.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   const sphere::SystemClock clock;
-  const auto report = [&](const sphere::Error& error, bool told) {
-    if (!told) {
-      tell(options->ready_fd, fmt::format("error: {}", error.message()));
-    }
-    return EXIT_FAILURE;
-  };
-  auto board = Board::create(*options, clock);
-  if (!board) {
-    return report(board.error(), false);
-  }
   bool told = false;
-  const auto ended = (*board)->run([&] {
+  const auto board = Board::create(*options, clock);
+  const auto ended = board ? (*board)->run([&] {
     tell(options->ready_fd, "ready");
     told = true;
-  });
-  return ended ? EXIT_SUCCESS : report(ended.error(), told);
+  })
+                           : sphere::Result<void>{tl::make_unexpected(board.error())};
+  if (!ended && !told) {
+    tell(options->ready_fd, fmt::format("error: {}", ended.error().message()));
+  }
+  return ended ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace

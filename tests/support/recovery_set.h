@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ class RecoverySet {
 
   // `bodies` are the sizes of the images without their metadata.
   explicit RecoverySet(const std::vector<std::size_t>& bodies)
-      : key_{crypto::PrivateKey::generate().value()} {
+      : key_{std::make_shared<crypto::PrivateKey>(crypto::PrivateKey::generate().value())} {
     files_[std::string{recovery::v2::kLoaderFile}] =
         package(16384 - kTail, 1, guid(100), guid(100));
     files_[std::string{recovery::v2::kRuntimeFile}] = package(6000, 2, guid(101), guid(101));
@@ -54,14 +55,14 @@ class RecoverySet {
   [[nodiscard]] image::TrustStore trust() const {
     image::TrustStore trust;
     for (const auto role : {image::Role::os, image::Role::trust_store}) {
-      trust.add({.key = key_.public_key(), .thumbprints = {}, .role = role});
+      trust.add({.key = key_->public_key(), .thumbprints = {}, .role = role});
     }
     return trust;
   }
   [[nodiscard]] Files& files() { return files_; }
   [[nodiscard]] const Files& files() const { return files_; }
   [[nodiscard]] const recovery::ManifestV3& manifest() const { return manifest_; }
-  [[nodiscard]] const crypto::PrivateKey& key() const { return key_; }
+  [[nodiscard]] const crypto::PrivateKey& key() const { return *key_; }
   [[nodiscard]] std::string image_name(std::size_t index) const {
     return manifest_.entries.at(index).file_name();
   }
@@ -91,11 +92,11 @@ class RecoverySet {
                                                       const Guid& image) const {
     const auto block = image::write_metadata(
         {.image_type = type, .component_id = component, .image_id = image},
-        {.thumbprint = crypto::sha1(key_.public_key().spki()),
+        {.thumbprint = crypto::sha1(key_->public_key().spki()),
          .signing_type = image::kSigningTypeEcdsaP256},
         {.build_time = 1588000000, .name = "recovery test"}, std::nullopt, std::nullopt);
     bytes.insert(bytes.end(), block.begin(), block.end());
-    const auto signature = key_.sign(crypto::sha256(bytes)).value();
+    const auto signature = key_->sign(crypto::sha256(bytes)).value();
     bytes.insert(bytes.end(), signature.begin(), signature.end());
     return bytes;
   }
@@ -111,7 +112,7 @@ class RecoverySet {
   }
 
  private:
-  crypto::PrivateKey key_;
+  std::shared_ptr<const crypto::PrivateKey> key_;  // Shared by copies of the set.
   Files files_;
   recovery::ManifestV3 manifest_;
 };

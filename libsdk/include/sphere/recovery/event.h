@@ -70,8 +70,26 @@ struct Warning {
   std::string next = {};
 };
 
-// What a driver tells about its work. The engine adds its own before it shows them.
-using Event = std::variant<Identified, StepBegun, Progress, DeviceLog, Retry, Warning>;
+struct Found {
+  std::string location = {};  // "1243", "tty-ttyUSB3", "tcp-localhost-5000"
+  std::string product = {};
+  std::string serial = {};
+  std::string protocol = {};
+};
+struct Waiting {
+  std::string reason = {};
+  Time since = {};  // How long so far.
+  Time limit = {};  // How long at most.
+};
+struct Preflight {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  std::string signer = {};
+};
+
+// What happens during a recovery. Drivers give the first six; the engine and the runner the rest.
+using Event = std::variant<Identified, StepBegun, Progress, DeviceLog, Retry, Warning, Found,
+                           Waiting, Preflight>;
 
 // How a driver's part of a recovery ended. Whether the board then boots is found out by others.
 struct Outcome {
