@@ -109,6 +109,7 @@ class Kills:
             "enabled": True, "address": "a", "port": port, "authenticationType": "anonymous"})
 
     def run_until_killed(self):
+        again = time.monotonic() + 2
         while True:
             what = random.choice(("apps", "apps", "networks", "port"))
             asked, act = getattr(self, f"change_{what}")()
@@ -117,6 +118,9 @@ class Kills:
             except (Gone, Refused):
                 return {**self.is_now, what: asked}
             self.is_now[what] = asked
+            if time.monotonic() > again:  # The kill met a process that had ended already.
+                again += 2
+                os.kill(self.board.agent(), signal.SIGKILL)
 
     def one(self, number):
         pid = self.board.agent()

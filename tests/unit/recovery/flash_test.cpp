@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/virtual-board/recovery/flash.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -26,6 +30,35 @@ TEST_CASE("flash takes bytes only where it was erased") {
   CHECK(flash.counters().sectors_erased == 1);
   CHECK(flash.counters().bytes_programmed == 8);
   CHECK(flash.counters().refused == 3);
+}
+
+TEST_CASE("T19 no offset and length outside the flash erases or writes a byte") {
+  constexpr std::size_t kSize = 8192;
+  Flash flash{kSize, 4096};
+  flash.load(0, Bytes(kSize, std::byte{7}));
+  const Bytes before{flash.bytes().begin(), flash.bytes().end()};
+  const Bytes data(kSize + 2, std::byte{1});
+  constexpr auto kMost = std::numeric_limits<std::size_t>::max();
+  std::vector<std::size_t> edges = {
+      0, 1, 4095, 4096, kSize - 1, kSize, kSize + 1, kMost / 2, kMost - kSize, kMost - 1, kMost};
+  std::uint64_t state = 4711;
+  for (int turn = 0; turn < 200; ++turn) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    edges.push_back(static_cast<std::size_t>(state >> (turn % 64U)));
+  }
+  for (const std::size_t offset : edges) {
+    for (const std::size_t size : edges) {
+      const bool inside = offset <= kSize && size <= kSize - offset;
+      if (inside) {
+        continue;
+      }
+      CHECK(flash.erase(offset, size) == Access::out_of_range);
+      if (size <= data.size()) {
+        CHECK(flash.program(offset, std::span{data}.first(size)) == Access::out_of_range);
+      }
+    }
+  }
+  CHECK(std::ranges::equal(flash.bytes(), before));
 }
 
 TEST_CASE("flash tears the write during which power goes and takes none until it is back") {
