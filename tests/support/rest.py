@@ -84,12 +84,14 @@ class Rest:
     def state(self, component):
         return self.get(f"/app/status/{component}")["state"]
 
-    def wait(self, seconds=20):
-        """Until the board answers, which it does from the moment sphered runs."""
+    def wait(self, seconds=90):
+        """Until the board answers, which it does from the moment sphered runs: after several deaths the
+        board's supervisor starts it up to a minute later."""
         until = time.monotonic() + seconds
+        once = Rest(self.path, 5)
         while True:
             try:
-                return self.get("/status")
+                return once.get("/status")
             except (Gone, Refused):
                 if time.monotonic() > until:
                     raise

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// start_bench SPHERE_LAUNCH NULL_PROGRAM ROUNDS: the time from the wish to start a program to the first
-// instruction of its main(), by fork and exec, by the agent's launcher under policy production, and
-// by other sandboxes that are on PATH; one of each a round. Prints "name TAB microseconds" a line,
-// and "missing TAB name TAB package" for what is not there.
+// start_bench SPHERE_LAUNCH NULL_PROGRAM ROUNDS: the time from the wish to start a program to the
+// first instruction of its main(), by fork and exec, by the agent's launcher under policy
+// production, and by other sandboxes that are on PATH; one of each a round. Prints "name TAB
+// microseconds" a line, and "missing TAB name TAB package" for what is not there.
 #include <array>
 #include <chrono>
 #include <cstdio>
