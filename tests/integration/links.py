@@ -109,7 +109,7 @@ class Links(unittest.TestCase):
             talker.join()
             os.close(master)
             os.close(slave)
-            self.assertEqual(error["code"], code)
+            self.assertEqual(error["code"], code, error)
             self.assertTrue(error["next"])
 
     def test_a_board_whose_agent_is_gone_refuses(self):

@@ -285,9 +285,7 @@ void BoardLink::State::say_goodbye() {
 }
 
 void BoardLink::State::refresh_report() {
-  const auto connections = interface->counters();
   const std::scoped_lock lock{mutex};
-  report.connections = connections;
   report.frames = decoder.counters();
   if (stream && stream->serial() != nullptr) {
     if (const auto status = stream->serial()->status()) {
@@ -409,8 +407,12 @@ void BoardLink::resume() {
 }
 
 LinkReport BoardLink::report() const {
+  // As of now: who saw its connection end asks at once, before the loop comes round.
+  const auto connections = state_->interface->counters();
   const std::scoped_lock lock{state_->mutex};
-  return state_->report;
+  LinkReport report = state_->report;
+  report.connections = connections;
+  return report;
 }
 
 const std::string& BoardLink::name() const { return state_->config.name; }
