@@ -16,6 +16,7 @@
 #include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
+#include "cli/environment/signals.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
@@ -166,6 +167,9 @@ Result<bool> JobLines::read_more(bool wait) {
   pollfd ready = {.fd = descriptor_, .events = POLLIN, .revents = 0};
   if (!wait && ::poll(&ready, 1, 0) <= 0) {
     return false;
+  }
+  if (wait && !wait_for_input(descriptor_)) {
+    return true;  // The caller looks at `interrupted`.
   }
   const auto old = buffer_.size();
   buffer_.resize(old + kPiece);

@@ -18,6 +18,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/context.h"
+#include "cli/environment/signals.h"
 #include "cli/environment/variables.h"
 #include "cli/output/terminal.h"
 #include "cli/output/terminal_prompt.h"
@@ -62,8 +63,9 @@ Result<crypto::Secret> read_descriptor(int descriptor) {
   crypto::Secret secret{std::vector<std::byte>(crypto::kMaxPassphrase + 1)};
   std::size_t size = 0;
   while (size < secret.bytes().size()) {
-    const auto count = ::read(descriptor, secret.writable().data() + size, 1);
-    if (count < 0 && errno == EINTR) {
+    const bool has_input = wait_for_input(descriptor);
+    const auto count = has_input ? ::read(descriptor, secret.writable().data() + size, 1) : -1;
+    if (!has_input || (count < 0 && errno == EINTR)) {
       return fail(Errc::cancelled, "interrupted while reading the passphrase");
     }
     if (count < 0) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <poll.h>
 #include <string_view>
 #include <unistd.h>
 
@@ -76,6 +77,18 @@ void watch_time(std::chrono::seconds limit) {
 const std::atomic<bool>& interrupted() { return is_interrupted; }
 int arrived_signal() { return signal_number; }
 bool time_is_up() { return is_time_up; }
+
+bool wait_for_input(int descriptor) {
+  constexpr int kLookMilliseconds = 50;
+  pollfd ready = {.fd = descriptor, .events = POLLIN, .revents = 0};
+  while (!is_interrupted) {
+    const int count = ::poll(&ready, 1, kLookMilliseconds);
+    if (count > 0 || (count < 0 && errno != EINTR)) {
+      return true;  // What is wrong with the descriptor, its reader learns.
+    }
+  }
+  return false;
+}
 
 void die_by(int signal) {
   handle(signal, SIG_DFL);

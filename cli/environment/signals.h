@@ -19,6 +19,10 @@ void watch_time(std::chrono::seconds limit);
 [[nodiscard]] int arrived_signal();
 [[nodiscard]] bool time_is_up();
 
+// Waits until `descriptor` has bytes or ended; false when `interrupted` came first, be it just
+// before a read would have begun to wait, or in another thread.
+[[nodiscard]] bool wait_for_input(int descriptor);
+
 // Ends the program by `signal`, as its parent expects of an interrupted program.
 void die_by(int signal);
 

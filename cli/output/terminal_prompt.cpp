@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/environment/signals.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -81,7 +82,8 @@ Result<crypto::Secret> prompt_secret(std::string_view question) {
                   fmt::format("a passphrase has at most {} bytes", crypto::kMaxPassphrase),
                   {.reason = "usage.bad-value"});
     }
-    if (::read(terminal.get(), line.writable().data() + size, 1) != 1) {
+    if (!wait_for_input(terminal.get()) ||
+        ::read(terminal.get(), line.writable().data() + size, 1) != 1) {
       return cancelled();
     }
     if (line.bytes()[size] == std::byte{'\n'}) {
