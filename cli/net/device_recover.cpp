@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,7 +34,8 @@
 #include "sphere/recovery/journal.h"
 #include "sphere/recovery/preflight.h"
 #include "sphere/recovery/runner.h"
-#include "sphere/recovery/sphere_v2.h"
+#include "sphere/recovery/set_plan.h"
+#include "sphere/recovery/table.h"
 
 namespace sphere::cli {
 namespace {
@@ -43,14 +45,8 @@ using recovery::Outcome;
 using recovery::Verdict;
 
 constexpr std::size_t kKeyLimit = std::size_t{64} * 1024;
-constexpr std::uint64_t kCapabilityLimit = 3072;
 constexpr std::chrono::minutes kLimit{15};
 constexpr std::chrono::seconds kBootLimit{300};
-constexpr std::chrono::seconds kManualLimit{120};
-// Bytes a second of XMODEM with 128 bytes a block at 3,000,000 baud behind an FT4232H, and seconds
-// of everything else; from published logs of recoveries. Not yet tried on hardware.
-constexpr std::uint64_t kRate = 100'000;
-constexpr std::uint64_t kFixedSeconds = 40;
 
 // The files of the configuration's trust list.
 std::vector<fs::path> trust_files(const Context& context) {
@@ -93,56 +89,67 @@ image::TrustStore trusted_keys(Context& context) {
 
 struct Plan {
   recovery::FileSet files;
-  recovery::CheckedSetV2 set;
-  std::uint64_t seconds = 0;  // About how long it takes.
+  const recovery::Protocol* protocol = nullptr;
+  recovery::PreparedRecovery prepared;
 };
 
 // Everything that is checked before a byte goes to a board.
 Result<Plan> make_plan(Context& context, const Arguments& arguments) {
-  const std::string images = arguments.value("images").value_or("");
   context.reporter.step("Checking the recovery set");
-  SPHERE_TRY_ASSIGN(auto files, recovery::FileSet::open(images));
-  const image::TrustStore trust = trusted_keys(context);
+  SPHERE_TRY_ASSIGN(auto files, recovery::FileSet::open(arguments.value("images").value_or("")));
+  const image::TrustStore keys = trusted_keys(context);
+  const recovery::TrustOf trust = [&keys](std::uint16_t /*image_type*/) { return keys; };
+  std::optional<recovery::SetPlan> set_plan;
   SPHERE_TRY_ASSIGN(
-      auto set, recovery::check_set_v2(files, [&](std::uint16_t /*image_type*/) { return trust; }));
-  if (const auto capability = arguments.value("capability")) {
-    const std::string name{recovery::kCapabilityFile};
-    SPHERE_TRY(files.add(name, *capability, kCapabilityLimit));
-    set.config.capability_size = files.find(name)->size;
-  }
-  if (arguments.has("manual")) {
-    set.config.enter_limit = kManualLimit;
-  }
-  const std::uint64_t seconds = set.config.image_bytes / kRate + kFixedSeconds;
-  return Plan{.files = std::move(files), .set = std::move(set), .seconds = seconds};
+      const auto* const protocol,
+      recovery::choose_protocol(files, arguments.value("protocol").value_or(""), trust, set_plan));
+  const auto capability = arguments.value("capability");
+  SPHERE_TRY_ASSIGN(
+      auto prepared,
+      protocol->prepare(
+          {.files = &files,
+           .trust = trust,
+           .plan = set_plan ? &*set_plan : nullptr,
+           .capability = capability ? std::optional<fs::path>{*capability} : std::nullopt,
+           .board = arguments.value("board").value_or(""),
+           .manual = arguments.has("manual"),
+           .verify_only = arguments.has("verify-only"),
+           .write_all = arguments.has("write-all"),
+           .keep_data = arguments.has("keep-data"),
+           .allow_mass_erase = arguments.has("allow-mass-erase")}));
+  return Plan{.files = std::move(files), .protocol = protocol, .prepared = std::move(prepared)};
 }
 
 json::Value plan_json(const Plan& plan) {
   json::Value steps = json::Array{};
-  for (const char* step :
-       {"enter", "identify", "loader", "erase", "write", "verify", "reboot", "confirm"}) {
-    steps.push(step);
+  for (const recovery::Step step : plan.prepared.steps) {
+    steps.push(recovery::to_text(step));
   }
   return json::Value{}
-      .set("protocol", "mt3620")
-      .set("images", std::int64_t{plan.set.config.images})
-      .set("bytes", plan.set.config.image_bytes)
-      .set("signatures", plan.set.signatures)
-      .set("signedByTrustedKey", plan.set.signed_by_known_key)
-      .set("seconds", plan.seconds)
+      .set("protocol", plan.protocol->id)
+      .set("images", std::int64_t{plan.prepared.images})
+      .set("bytes", plan.prepared.bytes)
+      .set("signatures", plan.prepared.signatures)
+      .set("signedByTrustedKey", plan.prepared.signed_by_known_key)
+      .set("seconds", std::int64_t{plan.prepared.estimate.count()})
       .set("steps", steps);
 }
 
 Output show_plan(const Plan& plan) {
   Output output{.data = plan_json(plan)};
+  std::vector<std::string> steps;
+  for (const recovery::Step step : plan.prepared.steps) {
+    steps.emplace_back(recovery::to_text(step));
+  }
   output.text = fmt::format(
-      "Set     {} images, {} bytes, all present, sizes and ids right\n"
-      "        {}\n"
-      "Steps   enter recovery, send the loaders, erase, write, verify by the board, restart\n"
-      "Time    about {} s\n"
+      "Set       {} images, {} bytes, all present, sizes and ids right\n"
+      "          {}\n"
+      "Protocol  {}: {}\n"
+      "Steps     {}\n"
+      "Time      about {} s\n"
       "Nothing was sent.",
-      plan.set.config.images, with_thousands(plan.set.config.image_bytes), plan.set.signatures,
-      plan.seconds);
+      plan.prepared.images, with_thousands(plan.prepared.bytes), plan.prepared.signatures,
+      plan.protocol->id, plan.protocol->name, join(steps, ", "), plan.prepared.estimate.count());
   return output;
 }
 
@@ -270,20 +277,21 @@ Result<Output> recover(Context& context, const Arguments& arguments) {
   report->take(recovery::Found{.location = target.path,
                                .product = target.product,
                                .serial = target.serial,
-                               .protocol = "mt3620"},
+                               .protocol = std::string{plan.protocol->id}},
                {});
-  report->take(recovery::Preflight{.files = plan.set.config.files.size(),
-                                   .bytes = plan.set.config.image_bytes,
-                                   .signer = plan.set.signatures},
+  report->take(recovery::Preflight{.files = plan.prepared.files,
+                                   .bytes = plan.prepared.bytes,
+                                   .signer = plan.prepared.signatures},
                {});
-  context.reporter.step(fmt::format("Recovery takes about {} s", plan.seconds));
+  context.reporter.step(fmt::format("Recovery takes about {} s", plan.prepared.estimate.count()));
   const bool manual = arguments.has("manual");
   SPHERE_TRY_ASSIGN(auto line, open_recovery_line(context, target, manual));
   if (manual) {
     context.reporter.step("Hold DEBUG_RTS at 3.3 V and press reset");
   }
   look_at_journal(context, arguments, target.path, plan.files, *report);
-  const auto driver = recovery::make_sphere_v2(plan.set.config);
+  SPHERE_TRY_ASSIGN(const auto driver,
+                    plan.prepared.make_driver({.is_tcp = target.port.starts_with("tcp:")}));
   const Outcome outcome = recovery::run_driver(
       *driver, *line.carrier,
       {.clock = context.clock,

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "sphere/core/result.h"
+#include "sphere/recovery/table.h"
+
+namespace sphere::recovery {
+
+// What every protocol says of a set with a recovery.json. Errors: invalid_argument (--board names
+// another board).
+[[nodiscard]] Result<PreparedRecovery> describe_plan(const RecoveryRequest& request);
+
+// One function for each row of the table (../table.cpp), in the file of its name.
+[[nodiscard]] Protocol mt3620_protocol();
+[[nodiscard]] Protocol fastboot_protocol();
+[[nodiscard]] Protocol stm32_protocol();
+[[nodiscard]] Protocol dfu_protocol();
+
+}  // namespace sphere::recovery
