@@ -144,7 +144,6 @@ class SandboxBench {
          .package = package,
          .output = output.get(),
          .broker = theirs.get(),
-         .program = program,
          .firewall = wish.firewall,
          .limits = {.memory_bytes = wish.memory_bytes, .processes = agent::kProcessLimit}});
     return running;

@@ -271,7 +271,6 @@ Answer<void> AppManager::launch(App& app, Mode mode) {
        .output = pipe->theirs.get(),
        .broker = socket->theirs.get(),
        .debugger = plan->emulated ? -1 : debug.socket.theirs.get(),
-       .program = program.bytes(),
        .firewall = *network ? (*network)->found() : std::string{},
        .limits = {.memory_bytes = group_bytes(parts_.memory, plan->emulated),
                   .processes = kProcessLimit}});

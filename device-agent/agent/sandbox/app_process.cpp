@@ -196,7 +196,6 @@ json::Value ready_message(const AppPart& part) {
       .set("groupsDropped", part.groups_dropped)
       .set("nestedUsersRefused", part.nested_users_refused)
       .set("pivoted", part.start->pivoted)
-      .set("sealed", part.start->sealed)
       .set("mdwe", part.mdwe)
       .set("landlock", part.landlock);
 }

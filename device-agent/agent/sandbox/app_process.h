@@ -12,7 +12,6 @@ namespace sphere::agent {
 struct AppStart {
   int sysctl = -1;       // /proc/sys/user of the machine (O_PATH), or negative.
   bool pivoted = false;  // pivot_root() made the root.
-  bool sealed = false;   // The package's bytes can no longer be changed.
   int made_in = -1;      // Descriptor of the v2 group that the app's process was made in.
 };
 

@@ -10,12 +10,9 @@
 #include <linux/sched.h>
 #include <optional>
 #include <sched.h>
-#include <span>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -39,7 +36,7 @@
 namespace sphere::agent {
 namespace {
 
-constexpr std::size_t kPlanBytes = std::size_t{16} << 20U;  // Names every file of the package.
+constexpr std::size_t kPlanBytes = std::size_t{1} << 20U;
 // Of an init that serves gdb.
 constexpr int kInitDebugSocket = 1;
 constexpr int kInitChanges = 2;
@@ -61,28 +58,6 @@ Result<Plan> read_plan() {
                     read_text_file("/proc/self/fd/" + std::to_string(kPlanDescriptor), kPlanBytes));
   SPHERE_TRY_ASSIGN(const auto value, json::parse(text));
   return plan_from_json(value);
-}
-
-// The content of the package's files, mapped for the rest of this process's life. The agent has
-// verified these very bytes.
-Result<std::span<const std::byte>> map_content() {
-  struct stat status = {};
-  if (::fstat(kPackageDescriptor, &status) != 0 || status.st_size <= 0) {
-    return fail(Errc::io, "no package");
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, kPackageDescriptor, 0);
-  if (mapped == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro's own cast
-    return fail(Errc::io, "cannot map the package");
-  }
-  return std::span{static_cast<const std::byte*>(mapped), size};
-}
-
-// Who holds the package elsewhere cannot change it after the agent has checked it.
-bool is_sealed() {
-  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-  const int seals = ::fcntl(kPackageDescriptor, F_GET_SEALS);
-  return seals >= 0 && (seals & kSeals) == kSeals;
 }
 
 void keep_descriptors() {
@@ -131,13 +106,12 @@ void become_init(const FilterProgram& filter, int changes = -1) {
 }
 
 // pid 1. Its end is the end of every process in the namespace.
-[[noreturn]] void run_init(const Plan& plan, std::span<const std::byte> content,
-                           const LauncherFaults& faults) {
+[[noreturn]] void run_init(const Plan& plan, const LauncherFaults& faults) {
   // Before the old root is gone: the app's process limits user namespaces through it.
   const Descriptor sysctl{::open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  AppStart start{.sysctl = sysctl.get(), .sealed = !faults.skips("L3b") && is_sealed()};
+  AppStart start{.sysctl = sysctl.get()};
   const auto filter = read_filter(static_cast<off_t>(plan.filter_bytes), BPF_MAXINSNS);
-  if (const auto entered = enter_root_tree(plan, content, faults, start.pivoted); !entered) {
+  if (const auto entered = enter_root_tree(plan, faults, start.pivoted); !entered) {
     refuse_with(entered.error());
   }
   // Before the app exists: its end must not be missed.
@@ -168,21 +142,16 @@ void become_init(const FilterProgram& filter, int changes = -1) {
 
 int run_launcher(const LauncherFaults& faults) {
   keep_descriptors();
-  // The app is another user than the agent: what is made for it must be readable whatever mask the
-  // agent was started with.
-  ::umask(S_IWGRP | S_IWOTH);
   const auto plan = read_plan();
-  const auto content = map_content();
-  if (!plan || !content) {
-    const auto& message = plan ? content.error().message() : plan.error().message();
-    refuse_with({.layer = "L12", .what = message, .number = 0});
+  if (!plan) {
+    refuse_with({.layer = "L12", .what = plan.error().message(), .number = 0});
   }
   if (const auto named = require(::sethostname("sphere", 6) == 0, "L1", "set the host name");
       !named) {
     refuse_with(named.error());
   }
   share_namespaces(*plan, faults);
-  run_init(*plan, *content, faults);
+  run_init(*plan, faults);
 }
 
 }  // namespace sphere::agent

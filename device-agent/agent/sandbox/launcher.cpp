@@ -29,6 +29,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "device-agent/agent/sandbox/app_tree.h"
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/crash_record.h"
@@ -241,6 +242,7 @@ struct Sockets {
 // What one start works with.
 struct Start {
   const fs::path& program;
+  const AppTree& tree;
   LaunchOrder& order;
   int filters;  // Sealed file with the programs of layer L10.
   const AppGroup* group;
@@ -254,7 +256,6 @@ unsigned namespaces_of(const Plan& plan) {
 // Starts the app's init. Gives its pid.
 Result<pid_t> start_init(const Start& start, Sockets& sockets) {
   auto& order = start.order;
-  SPHERE_TRY_ASSIGN(const auto package, lay_out_package(order.package, order.plan));
   const auto text = json::to_compact(to_json(order.plan));
   SPHERE_TRY_ASSIGN(const auto plan,
                     make_sealed_file("sphere-plan", std::as_bytes(std::span{text})));
@@ -268,7 +269,6 @@ Result<pid_t> start_init(const Start& start, Sockets& sockets) {
                       {sockets.status.theirs.get(), kStatusDescriptor},
                       {sockets.gate.theirs.get(), kGateDescriptor},
                       {plan.get(), kPlanDescriptor},
-                      {package.get(), kPackageDescriptor},
                       {start.filters, kFilterDescriptor}}};
   int number = kFirstGroupDescriptor;
   for (std::size_t i = 0; i < order.plan.groups; ++i) {
@@ -311,14 +311,19 @@ ChildFacts facts_of(const json::Value& message) {
           .groups_dropped = flag("groupsDropped"),
           .nested_users_refused = flag("nestedUsersRefused"),
           .pivoted = flag("pivoted"),
-          .sealed = flag("sealed"),
           .mdwe = flag("mdwe"),
           .landlock = flag("landlock")};
 }
 
+// Of an emulated app the emulator is executed.
+std::optional<FileIdentity> program_of(const Plan& plan, const AppTree& tree) {
+  return plan.emulated ? std::nullopt : tree.identity(plan.entry_point);
+}
+
 // Serves the gate until the app's process waits there, checked and held.
-Result<void> await_gate(const LaunchOrder& order, const Sockets& sockets, SandboxedApp& app,
+Result<void> await_gate(const Start& start, const Sockets& sockets, SandboxedApp& app,
                         SandboxReport& report) {
+  const auto& order = start.order;
   while (true) {
     SPHERE_TRY_ASSIGN(const auto message, receive_gate(sockets.gate.ours.get()));
     if (!message) {
@@ -336,12 +341,10 @@ Result<void> await_gate(const LaunchOrder& order, const Sockets& sockets, Sandbo
       continue;
     }
     app.hold(message->sender);
-    report =
-        self_check(order.plan, message->sender, facts_of(message->body),
-                   // Of an emulated app the emulator is executed.
-                   {.program = order.plan.emulated ? std::span<const std::byte>{} : order.program,
-                    .group = app.group(),
-                    .firewall = order.firewall});
+    report = self_check(order.plan, message->sender, facts_of(message->body),
+                        {.program = program_of(order.plan, start.tree),
+                         .group = app.group(),
+                         .firewall = order.firewall});
     if (!report.passed) {
       const auto& found = report.layers.back().found;
       return fail(Errc::permission, "the sandbox is not as planned: " + found,
@@ -400,7 +403,7 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
   auto app = std::make_unique<SandboxedApp>(std::move(sockets.status.ours), init);
   sockets.status.ours = Descriptor{::fcntl(status, F_DUPFD_CLOEXEC, 0)};
   app->own(std::move(group));
-  SPHERE_TRY(await_gate(start.order, sockets, *app, report));
+  SPHERE_TRY(await_gate(start, sockets, *app, report));
   SPHERE_TRY(open_gate(sockets));
   if (start.order.plan.debug && !start.order.plan.emulated) {
     SPHERE_TRY(await_held(sockets.status.ours.get()));
@@ -409,6 +412,31 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const AppTree>> SandboxLauncher::tree_for(const LaunchOrder& order) {
+  const auto uid = order.plan.uid;
+  if (const auto kept = trees_.find(uid); kept != trees_.end()) {
+    if (kept->second->serves(order.plan, order.package)) {
+      return kept->second;
+    }
+    trees_.erase(kept);
+  }
+  const auto place = order.plan.staging / fmt::format("{}.{}", uid, ++trees_made_);
+  auto built = AppTree::build(order.plan, order.package, place);
+  if (!built) {
+    const auto& failure = built.error();
+    return tl::unexpected<Error>{layer_error(failure.layer, failure.what, failure.number)};
+  }
+  std::shared_ptr<const AppTree> tree = *std::move(built);
+  std::uint64_t kept = tree->bytes();
+  for (const auto& [user, other] : trees_) {
+    kept += other->bytes();
+  }
+  if (kept <= kKeptTreeBytes) {
+    trees_.emplace(uid, tree);
+  }
+  return tree;
+}
 
 Launch SandboxLauncher::launch(const LaunchOrder& wish) {
   auto order = wish;
@@ -420,11 +448,17 @@ Launch SandboxLauncher::launch(const LaunchOrder& wish) {
     SPHERE_TRY_ASSIGN(auto group, make_group(groups_, order));
     SPHERE_TRY_ASSIGN(const auto* filters, filters_.get(order.plan.filter));
     order.plan.filter_bytes = filters->app_bytes;
-    const Start start = {
-        .program = program_, .order = order, .filters = filters->file.get(), .group = group.get()};
+    SPHERE_TRY_ASSIGN(const auto tree, tree_for(order));
+    order.plan.staging = tree->place();
+    const Start start = {.program = program_,
+                         .tree = *tree,
+                         .order = order,
+                         .filters = filters->file.get(),
+                         .group = group.get()};
     return launch_app(start, result.report, std::move(group));
   }();
   if (!process) {
+    trees_.erase(order.plan.uid);  // Whatever is wrong with it is not used again.
     result.report.passed = false;
     if (result.report.layers.empty()) {
       const auto& layer = process.error().hint().value;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <sys/types.h>
 #include <utility>
 
+#include "device-agent/agent/sandbox/app_tree.h"
 #include "device-agent/agent/sandbox/call_filter.h"
 #include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/crash_record.h"
@@ -41,13 +44,12 @@ class AppProcess {
 // What one start needs beside its plan. The spans and descriptors are used during the call only.
 struct LaunchOrder {
   Plan plan;
-  std::span<const std::byte> package;       // The verified bytes.
-  int output = -1;                          // Becomes 1 and 2.
-  int broker = -1;                          // Becomes 3.
-  int debugger = -1;                        // With Plan::debug of a native app: its init's socket.
-  std::span<const std::byte> program = {};  // The entry point, for the self-check.
-  std::string firewall = {};                // The app's rules, for the report.
-  GroupLimits limits = {};                  // Of layer L9, where there are groups.
+  std::span<const std::byte> package;  // The verified bytes.
+  int output = -1;                     // Becomes 1 and 2.
+  int broker = -1;                     // Becomes 3.
+  int debugger = -1;                   // With Plan::debug of a native app: its init's socket.
+  std::string firewall = {};           // The app's rules, for the report.
+  GroupLimits limits = {};             // Of layer L9, where there are groups.
 };
 
 struct Launch {
@@ -64,6 +66,9 @@ class Launcher {
   [[nodiscard]] virtual Launch launch(const LaunchOrder& order) = 0;
 };
 
+// What trees that are kept for the next start may hold together: the room for images of a board.
+inline constexpr std::uint64_t kKeptTreeBytes = std::uint64_t{1} << 20U;
+
 // Apps as processes in sandboxes. Apps die with the thread that launched them.
 class SandboxLauncher final : public Launcher {
  public:
@@ -74,9 +79,14 @@ class SandboxLauncher final : public Launcher {
   [[nodiscard]] Launch launch(const LaunchOrder& order) override;
 
  private:
+  Result<std::shared_ptr<const AppTree>> tree_for(const LaunchOrder& order);
+
   std::filesystem::path program_;
   GroupTree groups_;
   FilterCache filters_;
+  // Of each user the last tree, for its next start; an app that runs holds its own besides.
+  std::map<std::uint32_t, std::shared_ptr<const AppTree>> trees_;
+  std::uint64_t trees_made_ = 0;
 };
 
 // The qemu-user program for 32-bit ARM on PATH. Error: not_found (local.tool-missing).

@@ -12,11 +12,9 @@
 
 #include <tl/expected.hpp>
 
-#include "device-agent/agent/sandbox/plan.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/image/asxipfs.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/package.h"
 #include "sphere/image/verify_v2.h"
@@ -40,15 +38,6 @@ Result<void> seal(const Descriptor& file, const char* name) {
   return {};
 }
 
-Result<image::Package> open_verified(std::span<const std::byte> bytes) {
-  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::make_shared<image::MemoryBlocks>(bytes),
-                                                      bytes.size()));
-  if (package.kind == image::PackageKind::package_v2) {
-    SPHERE_TRY(image::open_files(package));
-  }
-  return package;
-}
-
 }  // namespace
 
 Result<Descriptor> make_sealed_file(const char* name, std::span<const std::byte> content) {
@@ -58,25 +47,13 @@ Result<Descriptor> make_sealed_file(const char* name, std::span<const std::byte>
   return file;
 }
 
-Result<Descriptor> lay_out_package(std::span<const std::byte> package, Plan& plan) {
-  constexpr auto kName = "sphere-package";
-  SPHERE_TRY_ASSIGN(const auto parsed, open_verified(package));
-  const auto& tree = parsed.files;
-  plan.directories.clear();
-  for (const auto& directory : tree.directories) {
-    plan.directories.push_back(directory.path);
+Result<image::Package> open_verified(std::span<const std::byte> bytes) {
+  SPHERE_TRY_ASSIGN(auto package, image::open_package(std::make_shared<image::MemoryBlocks>(bytes),
+                                                      bytes.size()));
+  if (package.kind == image::PackageKind::package_v2) {
+    SPHERE_TRY(image::open_files(package));
   }
-  plan.files.clear();
-  SPHERE_TRY_ASSIGN(auto file, make_file(kName));
-  for (const auto& entry : tree.files) {
-    SPHERE_TRY(image::stream_file_content(tree, entry,
-                                          [&](std::span<const std::byte> part) -> Result<void> {
-                                            return write_all(file.get(), part, kName);
-                                          }));
-    plan.files.push_back({.path = entry.path, .size = entry.size, .executable = entry.executable});
-  }
-  SPHERE_TRY(seal(file, kName));
-  return file;
+  return package;
 }
 
 }  // namespace sphere::agent

@@ -24,17 +24,6 @@ json::Value ports_to_json(const std::vector<std::uint16_t>& ports) {
   return list;
 }
 
-json::Value files_to_json(const std::vector<PlannedFile>& files) {
-  json::Value list{json::Array{}};
-  for (const auto& file : files) {
-    list.push(json::Value{}
-                  .set("path", file.path)
-                  .set("size", file.size)
-                  .set("executable", file.executable));
-  }
-  return list;
-}
-
 json::Value texts_to_json(const std::vector<std::string>& texts) {
   json::Value list{json::Array{}};
   for (const auto& text : texts) {
@@ -54,19 +43,6 @@ std::vector<std::string> texts_from_json(const json::Value* list) {
     }
   }
   return texts;
-}
-
-void read_package(const json::Value& value, Plan& plan) {
-  plan.directories = texts_from_json(value.find("directories"));
-  const auto* files = value.find("files");
-  if (files == nullptr) {
-    return;
-  }
-  for (const auto& file : files->items()) {
-    plan.files.push_back({.path = file.string_at("path").value_or(""),
-                          .size = static_cast<std::uint64_t>(file.integer_at("size").value_or(0)),
-                          .executable = file.boolean_at("executable").value_or(false)});
-  }
 }
 
 void read_switches(const json::Value& value, Plan& plan) {
@@ -117,9 +93,7 @@ json::Value to_json(const Plan& plan) {
       .set("resolver", plan.resolver)
       .set("groups", static_cast<std::int64_t>(plan.groups))
       .set("addressSpaceBytes", plan.address_space_bytes)
-      .set("filterBytes", static_cast<std::int64_t>(plan.filter_bytes))
-      .set("directories", texts_to_json(plan.directories))
-      .set("files", files_to_json(plan.files));
+      .set("filterBytes", static_cast<std::int64_t>(plan.filter_bytes));
 }
 
 Result<Plan> plan_from_json(const json::Value& value) {
@@ -142,7 +116,6 @@ Result<Plan> plan_from_json(const json::Value& value) {
             .arguments = texts_from_json(value.find("arguments")),
             .emulated = value.boolean_at("emulated").value_or(false),
             .file_bytes = static_cast<std::uint64_t>(*file_bytes)};
-  read_package(value, plan);
   read_switches(value, plan);
   return plan;
 }
@@ -151,9 +124,15 @@ std::string image_path(const Plan& plan) { return "/mnt/apps/" + plan.component_
 
 std::vector<PlannedMount> planned_mounts(const Plan& plan) {
   std::vector<PlannedMount> mounts = {
-      {.path = "/", .type = "tmpfs", .options = {"ro", "nosuid", "nodev", "noexec"}},
-      {.path = image_path(plan), .type = "tmpfs", .options = {"ro", "nosuid", "nodev"}},
-      {.path = "/dev", .type = "tmpfs", .options = {"ro", "nosuid", "noexec"}},
+      {.path = "/",
+       .type = "tmpfs",
+       .options = {"ro", "nosuid", "nodev", "noexec"},
+       .sealed = true},
+      {.path = image_path(plan),
+       .type = "tmpfs",
+       .options = {"ro", "nosuid", "nodev"},
+       .sealed = true},
+      {.path = "/dev", .type = "tmpfs", .options = {"ro", "nosuid", "noexec"}, .sealed = true},
       {.path = "/dev/null", .type = "", .options = {"ro", "nosuid", "noexec"}},
       {.path = "/dev/zero", .type = "", .options = {"ro", "nosuid", "noexec"}},
       {.path = "/dev/urandom", .type = "", .options = {"ro", "nosuid", "noexec"}},

@@ -17,16 +17,15 @@
 namespace sphere::agent {
 
 // Descriptors of the launcher process. 0 to 3 stay with the app, the rest are close-on-exec.
-inline constexpr int kAppSocket = 3;          // To the broker.
-inline constexpr int kStatusDescriptor = 4;   // Launcher and init to agent: SEQPACKET, JSON.
-inline constexpr int kGateDescriptor = 5;     // The app's process and agent: SEQPACKET, JSON.
-inline constexpr int kPlanDescriptor = 6;     // memfd with the plan.
-inline constexpr int kPackageDescriptor = 7;  // Sealed memfd: content of Plan::files, end to end.
-inline constexpr int kEmulatorDescriptor = 8;
-inline constexpr int kFilterDescriptor = 9;  // Sealed memfd: BPF programs of the app and its init.
-inline constexpr int kFirstGroupDescriptor = 10;  // Plan::groups of AppGroup::join().
-inline constexpr std::size_t kMostGroups = 3;     // Memory, processes, CPU of cgroup v1.
-inline constexpr int kDebugDescriptor = 13;       // Init and agent, for gdb: SEQPACKET.
+inline constexpr int kAppSocket = 3;         // To the broker.
+inline constexpr int kStatusDescriptor = 4;  // Launcher and init to agent: SEQPACKET, JSON.
+inline constexpr int kGateDescriptor = 5;    // The app's process and agent: SEQPACKET, JSON.
+inline constexpr int kPlanDescriptor = 6;    // memfd with the plan.
+inline constexpr int kEmulatorDescriptor = 7;
+inline constexpr int kFilterDescriptor = 8;  // Sealed memfd: BPF programs of the app and its init.
+inline constexpr int kFirstGroupDescriptor = 9;  // Plan::groups of AppGroup::join().
+inline constexpr std::size_t kMostGroups = 3;    // Memory, processes, CPU of cgroup v1.
+inline constexpr int kDebugDescriptor = 12;      // Init and agent, for gdb: SEQPACKET.
 inline constexpr std::string_view kEmulatorDebugSocket = "/tmp/.gdb";  // Of the emulator.
 
 inline constexpr std::uint32_t kFirstAppUid = 100000;
@@ -35,20 +34,14 @@ inline constexpr std::uint64_t kFileBytesWithout = 65536;  // RLIMIT_FSIZE witho
 inline constexpr std::uint64_t kDescriptorLimit = 64;
 inline constexpr std::uint64_t kProcessLimit = 32;
 
-// A file of the package: `size` bytes of the content at kPackageDescriptor.
-struct PlannedFile {
-  std::string path;  // In the package.
-  std::uint64_t size = 0;
-  bool executable = false;
-};
-
 // Everything the launcher does for one start, decided beforehand.
 struct Plan {
   std::string component_id;
   std::uint32_t uid = 0;  // gid as well.
   bool rootless = false;  // The agent runs in a user namespace of an ordinary user.
   pid_t agent = 0;
-  std::filesystem::path staging;    // Empty directory that the app's root is built on.
+  // Directory for the trees of apps; for the launcher the one of this app (app_tree.h).
+  std::filesystem::path staging;
   std::filesystem::path libraries;  // Becomes /lib and /usr/lib; empty: none.
   std::string entry_point;          // "/bin/app", in the package.
   std::vector<std::string> arguments;
@@ -71,11 +64,9 @@ struct Plan {
   std::vector<std::uint16_t> tcp_server_ports = {}, udp_server_ports = {};
   std::string resolver = "127.0.0.1";  // For /etc/resolv.conf.
   FilterKey filter = {};
-  std::size_t groups = 0;                     // cgroups to join.
-  std::uint64_t address_space_bytes = 0;      // RLIMIT_AS in place of a memory controller; 0: none.
-  std::size_t filter_bytes = 0;               // Of the app's filter; the init's follows.
-  std::vector<std::string> directories = {};  // Of the package, parents before children.
-  std::vector<PlannedFile> files = {};        // Of the package, in the order of their content.
+  std::size_t groups = 0;                 // cgroups to join.
+  std::uint64_t address_space_bytes = 0;  // RLIMIT_AS in place of a memory controller; 0: none.
+  std::size_t filter_bytes = 0;           // Of the app's filter; the init's follows.
 };
 
 [[nodiscard]] json::Value to_json(const Plan& plan);
@@ -89,6 +80,7 @@ struct PlannedMount {
   std::string path;
   std::string type;  // "" for a bind mount.
   std::vector<std::string_view> options;
+  bool sealed = false;  // Its superblock is read-only as well: no other mount of it can be written.
 };
 [[nodiscard]] std::vector<PlannedMount> planned_mounts(const Plan& plan);
 

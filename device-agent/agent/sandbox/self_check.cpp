@@ -5,12 +5,11 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/utsname.h>
 #include <system_error>
@@ -54,24 +53,6 @@ std::string namespace_link(std::string_view process, std::string_view name) {
   std::error_code error;
   const auto link = fs::read_symlink(fmt::format("/proc/{}/ns/{}", process, name), error);
   return error ? std::string{} : link.string();
-}
-
-// Whether the file at `path` has exactly this content. In pieces: a copy of the whole takes longer
-// to make than to compare.
-bool holds(const std::string& path, std::span<const std::byte> content) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  std::vector<std::byte> buffer(std::size_t{64} * 1024);
-  while (true) {
-    const auto count = ::read(file.get(), buffer.data(), buffer.size());
-    if (count <= 0) {
-      return count == 0 && content.empty();
-    }
-    const auto length = static_cast<std::size_t>(count);
-    if (length > content.size() || std::memcmp(buffer.data(), content.data(), length) != 0) {
-      return false;
-    }
-    content = content.subspan(length);
-  }
 }
 
 // Compares one process with its plan, one layer a function.
@@ -194,8 +175,7 @@ class Check {
     const auto image = std::ranges::find_if(
         found, [&](const MountLine& mount) { return mount.path == image_path(plan_); });
     add("L3", image == found.end() ? "" : image->path + " " + join(image->options, ","));
-    expect("L3b", facts_.sealed, "the package's bytes are not sealed");
-    add("L3b", facts_.sealed ? "package sealed against change" : "");
+    add("L3b", image == found.end() ? "" : "superblock " + join(image->of_superblock, ","));
     std::vector<std::string> paths;
     paths.reserve(found.size());
     for (const auto& mount : found) {
@@ -303,9 +283,12 @@ class Check {
     // 4 is the program and 5 the gate; both close with the exec.
     const std::vector<std::string> wanted = {"0", "1", "2", "3", "4", "5"};
     expect("L12", numbers == wanted, "descriptors are " + join(numbers, " "));
-    if (!program_.empty()) {
-      expect("L12", holds(fmt::format("/proc/{}/fd/{}", pid_, kStatusDescriptor), program_),
-             "the program is another than in the package");
+    if (program_) {
+      struct stat status = {};
+      const auto path = fmt::format("/proc/{}/fd/{}", pid_, kStatusDescriptor);
+      const bool same = ::stat(path.c_str(), &status) == 0 &&
+                        *program_ == FileIdentity{.device = status.st_dev, .inode = status.st_ino};
+      expect("L12", same, "the program is another than in the package");
     }
     add("L12", "descriptors " + join(numbers, " ") + "; 4 and 5 close at exec");
   }
@@ -313,7 +296,7 @@ class Check {
   const Plan& plan_;         // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): local
   const ChildFacts& facts_;  // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members): local
   pid_t pid_;
-  std::span<const std::byte> program_;
+  std::optional<FileIdentity> program_;
   const AppGroup* group_;
   std::string_view firewall_;
   std::string status_;
@@ -332,7 +315,11 @@ std::vector<MountLine> parse_mountinfo(std::string_view text) {
     if (fields.size() < 7 || fields.end() - dash < 2) {
       continue;
     }
-    mounts.push_back({.path = fields[4], .type = *(dash + 1), .options = split(fields[5], ',')});
+    mounts.push_back({.path = fields[4],
+                      .type = *(dash + 1),
+                      .options = split(fields[5], ','),
+                      .of_superblock = fields.end() - dash > 3 ? split(*(dash + 3), ',')
+                                                               : std::vector<std::string>{}});
   }
   return mounts;
 }
@@ -357,6 +344,10 @@ MountDifference compare_mounts(const Plan& plan, const std::vector<MountLine>& f
         return {.layer = layer_of(mount.path),
                 .what = fmt::format("{} is not {}", mount.path, option)};
       }
+    }
+    if (want->sealed && std::ranges::find(mount.of_superblock, "ro") == mount.of_superblock.end()) {
+      return {.layer = mount.path == image_path(plan) ? "L3b" : "L4",
+              .what = fmt::format("{} can be written by way of another mount", mount.path)};
     }
     planned.erase(want);
   }

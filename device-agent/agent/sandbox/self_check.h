@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
 #include <vector>
 
+#include "device-agent/agent/sandbox/app_tree.h"
 #include "device-agent/agent/sandbox/cgroup.h"
 #include "device-agent/agent/sandbox/plan.h"
 #include "device-agent/agent/sandbox/report.h"
@@ -20,14 +20,14 @@ struct ChildFacts {
   bool groups_dropped = false;
   bool nested_users_refused = false;
   bool pivoted = false;
-  bool sealed = false;
   bool mdwe = false;
   bool landlock = false;
 };
 
 // What the agent itself has set up for the app.
 struct Evidence {
-  std::span<const std::byte> program = {};  // What is about to be executed; empty: not compared.
+  // What is about to be executed, in the tree of verified bytes; nothing: not compared.
+  std::optional<FileIdentity> program = {};
   const AppGroup* group = nullptr;
   std::string_view firewall = {};  // The app's rules, read back.
 };
@@ -42,6 +42,7 @@ struct Evidence {
 struct MountLine {
   std::string path, type;
   std::vector<std::string> options;
+  std::vector<std::string> of_superblock = {};
 };
 [[nodiscard]] std::vector<MountLine> parse_mountinfo(std::string_view text);
 

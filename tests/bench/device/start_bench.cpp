@@ -132,7 +132,6 @@ class OwnLauncher {
          .package = package_,
          .output = pipe.theirs.get(),
          .broker = theirs.get(),
-         .program = content_,
          .limits = {.memory_bytes = group_bytes({}, false), .processes = kProcessLimit}});
     if (!launched.process) {
       give_up(launched.refused ? launched.refused->message() : "refused");

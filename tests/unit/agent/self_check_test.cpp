@@ -35,6 +35,7 @@ std::vector<MountLine> as_planned(const Plan& plan) {
     for (const auto option : mount.options) {
       line.options.emplace_back(option);
     }
+    line.of_superblock = {mount.sealed ? "ro" : "rw"};
     lines.push_back(line);
   }
   return lines;
