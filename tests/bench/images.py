@@ -232,7 +232,7 @@ class Case:
         limits = [self.memory] + ([Limit(most_wall=30)] if self.name == "256MiB" else [])
         return [row("sphere pack v2, full"),
                 row("sphere pack v2 --incremental", "--incremental", goal=limits,
-                    note=f"{share:.1%} changed; reads and writes all pages, hashes the changed")]
+                    note=f"{share:.1%} changed; the rest is copied by the kernel, or shared where the file system can")]
 
     def sign_goals(self):
         """Of signing a package v2 that is there already."""

@@ -42,6 +42,10 @@ class BodySink {
 
   [[nodiscard]] virtual Result<void> store(std::uint64_t offset, std::span<const std::byte> run,
                                            std::size_t worker) = 0;
+  // The file that holds the body at its own offsets, zero where nothing was stored: what need not
+  // be looked at may be copied there instead of being given to store(). Null: there is no such
+  // file.
+  [[nodiscard]] virtual const OutputFile* file() const { return nullptr; }
   // The run at `offset` will not come: no later one may wait for it.
   virtual void fail(std::uint64_t /*offset*/) {}
 };
@@ -54,6 +58,7 @@ class ExpandedSink final : public BodySink {
                                    std::size_t /*worker*/) override {
     return write_at(file_, offset, run);
   }
+  [[nodiscard]] const OutputFile* file() const override { return &file_; }
 
  private:
   OutputFile file_;

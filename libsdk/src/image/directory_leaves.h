@@ -98,6 +98,7 @@ class DirectoryLeaves final : public LeafSource {
   void add_crcs(std::span<const std::byte> run, std::span<const Part> parts);
   void hash(std::span<const std::byte> run, std::span<const Part> parts,
             std::span<MerkleHash> leaves);
+  [[nodiscard]] Result<bool> copy_run(std::span<const Part> parts, std::size_t size) const;
   [[nodiscard]] Result<void> take_run(std::span<std::byte> run, std::span<const Part> parts);
   [[nodiscard]] Result<void> fill_front(std::uint64_t offset, std::span<MerkleHash> leaves,
                                         std::size_t worker);

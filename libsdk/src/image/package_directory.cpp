@@ -2,12 +2,14 @@
 #include "libsdk/src/image/package_directory.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +21,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/image/body_sink.h"
 #include "libsdk/src/image/failure.h"
 #include "libsdk/src/image/file_stamp.h"
 #include "sphere/core/descriptor.h"
@@ -184,6 +187,37 @@ Result<void> read_listed(const ListedFile& file, std::uint64_t offset,
     return tl::make_unexpected(system_error("read", file.path, errno));
   }
   return stamp_of(status) == file.stamp ? Result<void>{} : was_changed(file.path);
+}
+
+Result<bool> copy_listed(const ListedFile& file, CopyPlace place, const OutputFile& output) {
+  constexpr std::array kCannot = {EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ETXTBSY};
+  const Descriptor descriptor{::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!descriptor) {
+    return tl::make_unexpected(system_error("open", file.path, errno));
+  }
+  auto from = static_cast<off_t>(place.from);
+  auto to = static_cast<off_t>(place.to);
+  const auto turn = output.one_writer == nullptr ? std::unique_lock<std::mutex>{}
+                                                 : std::unique_lock{*output.one_writer};
+  while (place.size != 0) {
+    const auto count =
+        ::copy_file_range(descriptor.get(), &from, output.descriptor, &to, place.size, 0);
+    if (count == 0) {
+      return was_changed(file.path);
+    }
+    if (count < 0 && std::ranges::find(kCannot, errno) != kCannot.end()) {
+      return false;
+    }
+    if (count < 0 && errno != EINTR) {
+      return tl::make_unexpected(system_error("write", output.name, errno));
+    }
+    place.size -= count > 0 ? static_cast<std::size_t>(count) : 0;
+  }
+  struct stat status = {};
+  if (::fstat(descriptor.get(), &status) != 0) {
+    return tl::make_unexpected(system_error("read", file.path, errno));
+  }
+  return stamp_of(status) == file.stamp ? Result<bool>{true} : was_changed(file.path);
 }
 
 Result<ListedFileReader> ListedFileReader::open(const ListedFile& file) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <sys/types.h>
 
+#include "libsdk/src/image/body_sink.h"
 #include "libsdk/src/image/file_stamp.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
@@ -34,6 +35,18 @@ struct ListedFile {
 // file is another one now.
 [[nodiscard]] Result<void> read_listed(const ListedFile& file, std::uint64_t offset,
                                        std::span<std::byte> buffer);
+
+// Where bytes of a listed file go.
+struct CopyPlace {
+  std::uint64_t from = 0;
+  std::size_t size = 0;
+  std::uint64_t to = 0;  // In the output.
+};
+// Has the kernel copy bytes of a listed file to `output`: they do not pass through this process,
+// and a file system that can shares them. False: not between these two files; the output may hold a
+// part. Errors: as read_listed().
+[[nodiscard]] Result<bool> copy_listed(const ListedFile& file, CopyPlace place,
+                                       const OutputFile& output);
 
 // A listed file, open for reading front to back. That it is still what was listed is checked when
 // it is opened and at its end, so that no package holds two states of a file.

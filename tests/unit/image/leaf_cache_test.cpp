@@ -15,6 +15,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "libsdk/src/image/body_sink.h"
+#include "libsdk/src/image/package_directory.h"
+#include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/guid.h"
 #include "sphere/core/result.h"
@@ -136,6 +139,50 @@ TEST_CASE("a second pack hashes only what changed, and gives the bytes of a full
     const auto again = project.pack();
     CHECK(again.packed.hashed_blocks == 2);
     CHECK(is_equal(again, project.pack_without_cache()));
+  }
+}
+
+TEST_CASE("bytes that need no look are copied by the kernel, or else read", "[image]") {
+  const auto root = TemporaryDirectory::create();
+  REQUIRE(root);
+  const auto content = sphere::test::pattern(300'000, 5);
+  const auto app = root->path() / "app";
+  REQUIRE(sphere::make_directories(app));
+  REQUIRE(sphere::write_file(app / "data", content));
+  const auto files = image::list_package_directory(app);
+  REQUIRE(files);
+  const auto& file = files->at("data");
+  auto output = sphere::AtomicFile::create(root->path() / "output", {.sync = false});
+  REQUIRE(output);
+  const image::OutputFile target{.descriptor = output->descriptor(), .name = output->target()};
+
+  SECTION("to its place") {
+    const auto copied =
+        image::copy_listed(file, {.from = 4096, .size = 200'000, .to = 8192}, target);
+    REQUIRE(copied);
+    CHECK(*copied);
+    Bytes seen(200'000);
+    REQUIRE(image::read_at(target, 8192, seen));
+    CHECK(std::ranges::equal(seen, std::span{content}.subspan(4096, seen.size())));
+  }
+  SECTION("more than the file has") {
+    const auto copied = image::copy_listed(file, {.from = 4096, .size = 300'000, .to = 0}, target);
+    REQUIRE_FALSE(copied);
+    CHECK(copied.error().code() == sphere::Errc::io);
+  }
+  SECTION("a file that is another one now") {
+    Project::tick();
+    REQUIRE(sphere::write_file(app / "data", content));
+    const auto copied = image::copy_listed(file, {.from = 0, .size = 4096, .to = 0}, target);
+    REQUIRE_FALSE(copied);
+    CHECK(copied.error().message().find("was changed") != std::string::npos);
+  }
+  SECTION("to what the kernel cannot copy to") {
+    const sphere::Descriptor null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+    const auto copied = image::copy_listed(file, {.from = 0, .size = 4096, .to = 0},
+                                           {.descriptor = null.get(), .name = "null"});
+    REQUIRE(copied);
+    CHECK_FALSE(*copied);
   }
 }
 
