@@ -34,11 +34,11 @@ constexpr std::size_t kSector = 4096;
 constexpr std::uint32_t kSlow = 115200;
 constexpr Time kHelloInterval = 500ms;
 constexpr Time kBeginLimit = 2s;
-constexpr Time kHostLimit = 10s;      // Silence of the host where the board waits for it.
+constexpr Time kHostLimit = 10s;  // Silence of the host where the board waits for it.
 constexpr Time kErrorPause = 2s;
-constexpr auto kOwnFaults = std::to_array<std::string_view>(
-    {"hello-lost", "lie-offset", "name", "no-credit", "slow-erase", "bad-sector", "flip-flash",
-     "power-cut"});
+constexpr auto kOwnFaults =
+    std::to_array<std::string_view>({"hello-lost", "lie-offset", "name", "no-credit", "slow-erase",
+                                     "bad-sector", "flip-flash", "power-cut"});
 
 recovery::v3::Nonce random_nonce() {
   recovery::v3::Nonce nonce{};
@@ -111,7 +111,9 @@ void SphereV3Board::flush() {
 // --- Sessions. ---
 
 void SphereV3Board::on(const device::PowerOn& power) {
-  flash_.restore_power();
+  if (!flash_.has_power()) {
+    flash_.restore_power();
+  }
   wire_.clear();
   last_error_ = 0;
   if (!power.recovery_strap && is_complete()) {
@@ -286,9 +288,8 @@ void SphereV3Board::take_reboot(std::span<const std::byte> data) {
 
 void SphereV3Board::error(std::uint16_t code, std::string text) {
   post(Type::recovery_error,
-       recovery::v3::write_error({.category = recovery::kRecoveryCategory,
-                                  .code = code,
-                                  .text = std::move(text)}));
+       recovery::v3::write_error(
+           {.category = recovery::kRecoveryCategory, .code = code, .text = std::move(text)}));
   last_error_ = code;
   go_to_error_state();
 }

@@ -160,8 +160,8 @@ bool SphereV3Board::journal_is_of(const crypto::Sha256Digest& manifest) const {
 
 // From the begin of an image on, without a gap.
 std::size_t SphereV3Board::extents_done(std::size_t index) const {
-  const auto bytes = flash_.bytes().subspan(journal_index(index),
-                                            extents(manifest_.entries[index].file_size));
+  const auto bytes =
+      flash_.bytes().subspan(journal_index(index), extents(manifest_.entries[index].file_size));
   const auto end = std::ranges::find_if(bytes, [](std::byte byte) { return byte != kDone; });
   return static_cast<std::size_t>(end - bytes.begin());
 }
@@ -208,11 +208,10 @@ bool SphereV3Board::has_boot_record() const {
   const auto magic = record.little_endian<std::uint32_t>();
   const auto size = record.little_endian<std::uint32_t>();
   const auto digest = record.bytes(manifest_hash_.size());
-  const auto stored = flash_.bytes().subspan(kManifestSector * flash_.sector(),
-                                             manifest_bytes_.size());
+  const auto stored =
+      flash_.bytes().subspan(kManifestSector * flash_.sector(), manifest_bytes_.size());
   return magic == kRecordMagic && size == manifest_bytes_.size() && digest &&
-         std::ranges::equal(*digest, manifest_hash_) &&
-         std::ranges::equal(stored, manifest_bytes_);
+         std::ranges::equal(*digest, manifest_hash_) && std::ranges::equal(stored, manifest_bytes_);
 }
 
 // --- Writing. ---

@@ -54,8 +54,7 @@ std::optional<std::string> take_text(Reader& reader, std::size_t size) {
 }
 
 bool is_board_id(std::string_view id) {
-  return !id.empty() &&
-         std::ranges::all_of(id, [](char c) { return c > ' ' && c < '\x7F'; });
+  return !id.empty() && std::ranges::all_of(id, [](char c) { return c > ' ' && c < '\x7F'; });
 }
 
 Result<void> check_head(std::uint16_t version, std::uint16_t count, std::uint16_t head,
@@ -98,14 +97,14 @@ Result<ManifestV4::Entry> take_entry(Reader& reader, std::size_t index) {
   }
   auto name = take_text(reader, kNameSize);
   if (!name || !v2::is_file_name(*name)) {
-    return fail(Errc::corrupt,
-                fmt::format("image {} of the recovery manifest has a file name that none may have",
-                            index));
+    return fail(
+        Errc::corrupt,
+        fmt::format("image {} of the recovery manifest has a file name that none may have", index));
   }
   entry.file_name = *std::move(name);
   if (flags > kRequired || reserved != 0) {
-    return fail(Errc::corrupt, fmt::format("{} has flags {:#x} in the recovery manifest",
-                                           entry.file_name, flags));
+    return fail(Errc::corrupt,
+                fmt::format("{} has flags {:#x} in the recovery manifest", entry.file_name, flags));
   }
   if (entry.file_size == 0 || entry.file_size > kManifestV4FileLimit) {
     return fail(Errc::too_large,

@@ -63,16 +63,25 @@ void SphereV3Client::take(const Input& input, Time now, Actions& actions) {
   if (!run_.is_over()) {
     flush();
     arm();
+    ask_for_bytes(input);
     read_blocks();  // Last: its answer may come at once, and arms anew.
   }
   turn_ = nullptr;
 }
 
+// A read is outstanding at any time.
+void SphereV3Client::ask_for_bytes(const Input& input) {
+  constexpr std::size_t kRead = std::size_t{16} * 1024;
+  if (config_.asks_for_bytes &&
+      (std::holds_alternative<Start>(input) || std::holds_alternative<Received>(input))) {
+    turn_->add(ReadBulk{kRead});
+  }
+}
+
 void SphereV3Client::flush() {
   if (!wire_.empty()) {
-    turn_->add(Send{.bytes = std::exchange(wire_, {}),
-                    .tag = drain_,
-                    .drain = std::exchange(drain_, 0) != 0});
+    turn_->add(Send{
+        .bytes = std::exchange(wire_, {}), .tag = drain_, .drain = std::exchange(drain_, 0) != 0});
   }
 }
 
@@ -324,8 +333,7 @@ void SphereV3Client::on(const FileData& data) {
   const auto run = *std::exchange(serving_->asked, std::nullopt);
   auto bytes = data.bytes;
   for (std::uint32_t i = 0; i < run.count; ++i) {
-    const std::size_t size =
-        std::min(bytes.size(), serving_->sender.size_of(run.first + i));
+    const std::size_t size = std::min(bytes.size(), serving_->sender.size_of(run.first + i));
     v3::append_data(transfer_, run.first + i, bytes.first(size), wire_);
     bytes = bytes.subspan(size);
   }

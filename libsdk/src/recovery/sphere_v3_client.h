@@ -104,6 +104,7 @@ class SphereV3Client final : public Driver {
   void set_line(std::uint32_t baud, bool purge);
   void wait(Time limit, std::string_view reason);
   void flush();
+  void ask_for_bytes(const Input& input);
   void arm();
   void finish();
 
@@ -138,7 +139,7 @@ class SphereV3Client final : public Driver {
 
   std::uint64_t total_bytes_ = 0;  // That are to be written.
   std::uint64_t sent_bytes_ = 0;
-  std::set<std::size_t> good_images_;     // As the board has read them.
+  std::set<std::size_t> good_images_;  // As the board has read them.
   std::set<std::size_t> begun_images_;
 };
 

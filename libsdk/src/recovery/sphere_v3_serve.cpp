@@ -104,8 +104,8 @@ void SphereV3Client::take_message(const v3::Message& message) {
       return take_verified(message.data);
     default:
       turn_->emit(DeviceLog{.level = 1,
-                            .text = fmt::format("message of unknown type {:#04x}: {}",
-                                                message.type, show_bytes(message.data))});
+                            .text = fmt::format("message of unknown type {:#04x}: {}", message.type,
+                                                show_bytes(message.data))});
   }
 }
 
@@ -185,8 +185,7 @@ void SphereV3Client::serve(const v3::Request& request, const Source& source) {
                                                            .window = window,
                                                            .sha256 = source.sha256}));
   constexpr std::uint32_t kFastLine = 100'000'000;  // No UART.
-  const Time timeout =
-      timeout_for(choice_.rate.value_or(kFastLine), std::uint32_t{block} * window);
+  const Time timeout = timeout_for(choice_.rate.value_or(kFastLine), std::uint32_t{block} * window);
   serving_.emplace(Serving{.name = source.name,
                            .offset = request.offset,
                            .image = source.image,
@@ -224,8 +223,7 @@ void SphereV3Client::take_progress(std::span<const std::byte> data) {
   constexpr std::array<std::string_view, 4> kReasons = {
       "waiting for the flash to be erased", "waiting for the flash to be written",
       "waiting for the board to check its flash", "waiting for the boot record"};
-  wait(std::max<Time>(5s, 2 * promise_),
-       kReasons.at(static_cast<std::size_t>(note->phase) - 1));
+  wait(std::max<Time>(5s, 2 * promise_), kReasons.at(static_cast<std::size_t>(note->phase) - 1));
   if (note->phase == v3::Phase::erase) {
     begin_step(Step::erase);
   }
@@ -258,13 +256,13 @@ void SphereV3Client::take_error(std::span<const std::byte> data) {
   }
   const DeviceError* const error = find_device_error(note->category, note->code);
   const std::string text =
-      error == nullptr
-          ? fmt::format("the board reports an error that is not known here: {} {}",
-                        note->category, note->code)
-          : fmt::format("{} ({} {})", error->text, error->name, error->code);
+      error == nullptr ? fmt::format("the board reports an error that is not known here: {} {}",
+                                     note->category, note->code)
+                       : fmt::format("{} ({} {})", error->text, error->name, error->code);
   const std::string about =
-      note->text.empty() ? text
-                         : fmt::format("{}: {}", text, show_text(std::as_bytes(std::span{note->text})));
+      note->text.empty()
+          ? text
+          : fmt::format("{}: {}", text, show_text(std::as_bytes(std::span{note->text})));
   if (error != nullptr && is_passing(note->code)) {
     return restart(about);
   }
@@ -281,11 +279,11 @@ void SphereV3Client::take_error(std::span<const std::byte> data) {
 void SphereV3Client::take_inventory(std::span<const std::byte> data) {
   const auto& images = config_.manifest.entries;
   const auto entries = v3::parse_inventory(data);
-  const bool fits = entries && entries->size() == images.size() &&
-                    std::ranges::all_of(*entries, [&](const v3::InventoryEntry& entry) {
-                      return entry.index < images.size() &&
-                             entry.resume <= images[entry.index].file_size;
-                    });
+  const bool fits =
+      entries && entries->size() == images.size() &&
+      std::ranges::all_of(*entries, [&](const v3::InventoryEntry& entry) {
+        return entry.index < images.size() && entry.resume <= images[entry.index].file_size;
+      });
   if (!fits) {
     return malformed("inventory", data);
   }
@@ -299,8 +297,8 @@ void SphereV3Client::take_inventory(std::span<const std::byte> data) {
       good_images_.insert(entry.index);
     }
     if (entry.state != v3::ImageState::verified || config_.mode == v3::Mode::write_all) {
-      total_bytes_ += images[entry.index].file_size -
-                      (config_.mode == v3::Mode::write_all ? 0 : entry.resume);
+      total_bytes_ +=
+          images[entry.index].file_size - (config_.mode == v3::Mode::write_all ? 0 : entry.resume);
     }
   }
   if (total_bytes_ > 0 && config_.mode != v3::Mode::verify_only) {
@@ -351,21 +349,22 @@ void SphereV3Client::judge(const v3::Completion& completion) {
   outcome.written = config_.mode == v3::Mode::verify_only ? Verdict::unknown : Verdict::yes;
   const auto fail_verify = [&](std::string why) {
     outcome.verified = Verdict::no;
-    outcome.error = Error{Errc::unverified,
-                          std::move(why),
-                          {.reason = "recovery.verify",
-                           .next = config_.mode == v3::Mode::verify_only
-                                       ? "recover it without --verify-only"
-                                       : "run the command again"}};
+    outcome.error =
+        Error{Errc::unverified,
+              std::move(why),
+              {.reason = "recovery.verify",
+               .next = config_.mode == v3::Mode::verify_only ? "recover it without --verify-only"
+                                                             : "run the command again"}};
   };
   std::uint32_t missing = 0;
   for (std::size_t i = 0; i < config_.manifest.entries.size(); ++i) {
     missing += good_images_.contains(i) ? 0 : 1;
   }
   if (missing > 0) {
-    return fail_verify(fmt::format("{} of {} images are not in the board's flash as the set has "
-                                   "them",
-                                   missing, config_.manifest.entries.size()));
+    return fail_verify(
+        fmt::format("{} of {} images are not in the board's flash as the set has "
+                    "them",
+                    missing, config_.manifest.entries.size()));
   }
   outcome.verified = Verdict::yes;
   if (greeting_.device_id.find_first_not_of('0') == std::string::npos) {
@@ -379,8 +378,8 @@ void SphereV3Client::judge(const v3::Completion& completion) {
   const auto key = point && point->size() == kPoint
                        ? crypto::PublicKey::from_point(std::span{*point}.first<kPoint>())
                        : Result<crypto::PublicKey>{fail(Errc::corrupt, "no key")};
-  if (!key || !key->verify(v3::completion_digest(greeting_.nonce, completion),
-                           completion.signature)) {
+  if (!key ||
+      !key->verify(v3::completion_digest(greeting_.nonce, completion), completion.signature)) {
     fail_verify("the board's last report is not signed with its identity");
   }
 }

@@ -25,10 +25,11 @@ namespace sphere::recovery {
 
 std::span<const Protocol> protocols() {
   static const std::array kProtocols = {
-      mt3620_protocol(),    //
-      fastboot_protocol(),  //
-      stm32_protocol(),     //
-      dfu_protocol(),       //
+      mt3620_protocol(),     //
+      sphere_v3_protocol(),  //
+      fastboot_protocol(),   //
+      stm32_protocol(),      //
+      dfu_protocol(),        //
   };
   return kProtocols;
 }

@@ -19,8 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Time kLongestTimeout = 5s;
-constexpr Time kPoll = 1s;          // With no credit.
-constexpr Time kTellAfter = 50ms;   // Of the last block that was not acknowledged yet.
+constexpr Time kPoll = 1s;           // With no credit.
+constexpr Time kTellAfter = 50ms;    // Of the last block that was not acknowledged yet.
 constexpr std::uint32_t kBits = 64;  // Of an answer's bitmap.
 
 std::uint32_t blocks_of(const BlockSender::Config& config) {
@@ -67,8 +67,8 @@ std::optional<BlockSender::Run> BlockSender::wanted(std::uint32_t most) const {
   if (failed_) {
     return std::nullopt;
   }
-  const auto again = std::ranges::find_if(
-      sending_, [](const auto& entry) { return entry.second.again; });
+  const auto again =
+      std::ranges::find_if(sending_, [](const auto& entry) { return entry.second.again; });
   if (again != sending_.end()) {
     return Run{.first = again->first, .count = 1};
   }

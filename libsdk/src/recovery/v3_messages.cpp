@@ -151,8 +151,8 @@ std::optional<Message> parse_message(std::span<const std::byte> payload) {
 
 void append_data(std::uint32_t transfer, std::uint32_t block, std::span<const std::byte> bytes,
                  std::vector<std::byte>& wire) {
-  append_frame(
-      {.kind = Kind::data, .sequence = block, .payload = write_fields(transfer, bytes)}, wire);
+  append_frame({.kind = Kind::data, .sequence = block, .payload = write_fields(transfer, bytes)},
+               wire);
 }
 
 void append_data_ack(const DataAck& ack, std::vector<std::byte>& wire) {
@@ -348,10 +348,9 @@ std::optional<Greeting> parse_greeting(std::span<const std::byte> data) {
   Greeting greeting;
   greeting.device_id = text_of(*id);
   bool has_nonce = false;
-  const bool read =
-      read_tags(reader, [&](std::uint8_t tag, std::span<const std::byte> value) {
-        return take_greeting_tag(tag, value, greeting, has_nonce);
-      });
+  const bool read = read_tags(reader, [&](std::uint8_t tag, std::span<const std::byte> value) {
+    return take_greeting_tag(tag, value, greeting, has_nonce);
+  });
   return read && has_nonce ? std::optional{std::move(greeting)} : std::nullopt;
 }
 
@@ -376,26 +375,25 @@ std::optional<Choice> parse_choice(std::span<const std::byte> data) {
   }
   Choice choice;
   bool has_nonce = false;
-  const bool read =
-      read_tags(reader, [&](std::uint8_t tag, std::span<const std::byte> value) {
-        switch (tag) {
-          case kNonce:
-            has_nonce = true;
-            return read_all(value, choice.nonce);
-          case kBlock:
-            return read_all(value, choice.block) && is_block(choice.block);
-          case kWindow:
-            return read_all(value, choice.window) && is_window(choice.window);
-          case kEncodings:
-            return read_all(value, choice.encoding) && choice.encoding == kRaw;
-          case kRates:
-            return read_optional(value, choice.rate);
-          case kLogLevel:
-            return read_all(value, choice.log_level);
-          default:
-            return true;
-        }
-      });
+  const bool read = read_tags(reader, [&](std::uint8_t tag, std::span<const std::byte> value) {
+    switch (tag) {
+      case kNonce:
+        has_nonce = true;
+        return read_all(value, choice.nonce);
+      case kBlock:
+        return read_all(value, choice.block) && is_block(choice.block);
+      case kWindow:
+        return read_all(value, choice.window) && is_window(choice.window);
+      case kEncodings:
+        return read_all(value, choice.encoding) && choice.encoding == kRaw;
+      case kRates:
+        return read_optional(value, choice.rate);
+      case kLogLevel:
+        return read_all(value, choice.log_level);
+      default:
+        return true;
+    }
+  });
   return read && has_nonce ? std::optional{choice} : std::nullopt;
 }
 
@@ -442,9 +440,8 @@ std::optional<FileAnswer> parse_file_answer(std::span<const std::byte> data) {
   FileAnswer answer;
   std::array<std::byte, 3> reserved = {};
   const bool read =
-      read_all(data, answer.transfer, answer.offset, answer.length, answer.size,
-               answer.wire_length, answer.block, answer.window, answer.encoding, reserved,
-               answer.sha256);
+      read_all(data, answer.transfer, answer.offset, answer.length, answer.size, answer.wire_length,
+               answer.block, answer.window, answer.encoding, reserved, answer.sha256);
   return read && is_block(answer.block) && is_window(answer.window) ? std::optional{answer}
                                                                     : std::nullopt;
 }
@@ -500,8 +497,8 @@ std::optional<ErrorNote> parse_error(std::span<const std::byte> data) {
 }
 
 std::vector<std::byte> write_completion(const Completion& completion) {
-  return write_fields(completion.manifest, completion.written, completion.skipped,
-                      completion.bytes, completion.signature);
+  return write_fields(completion.manifest, completion.written, completion.skipped, completion.bytes,
+                      completion.signature);
 }
 
 std::optional<Completion> parse_completion(std::span<const std::byte> data) {
@@ -513,8 +510,7 @@ std::optional<Completion> parse_completion(std::span<const std::byte> data) {
 
 crypto::Sha256Digest completion_digest(const Nonce& nonce, const Completion& completion) {
   return crypto::sha256(write_fields(std::as_bytes(std::span{kCompletionName}), nonce,
-                                     completion.manifest, completion.written,
-                                     completion.skipped));
+                                     completion.manifest, completion.written, completion.skipped));
 }
 
 std::vector<std::byte> write_inventory(std::span<const InventoryEntry> entries) {

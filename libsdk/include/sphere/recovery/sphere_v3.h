@@ -23,9 +23,10 @@ struct SphereV3Config {
   };
   std::optional<Capability> capability = {};  // Of kCapabilityFile.
   v3::Mode mode = v3::Mode::write_changed;
-  bool keep_data = false;            // Apps and their data stay.
-  std::uint32_t fastest = 3000000;   // Baud, of those that the board offers.
-  std::uint8_t log_level = 2;        // 0 off to 4.
+  bool keep_data = false;           // Apps and their data stay.
+  std::uint32_t fastest = 3000000;  // Baud, of those that the board offers.
+  std::uint8_t log_level = 2;       // 0 off to 4.
+  bool asks_for_bytes = false;      // USB bulk: with ReadBulk. Streams are read all the time.
   Time enter_limit = std::chrono::seconds{10};  // To the board's first sign. A person needs longer.
 };
 

@@ -109,8 +109,8 @@ class BlockSender {
 
   Config config_;
   std::uint32_t blocks_ = 0;
-  std::uint32_t next_ = 0;      // All before are received.
-  std::uint32_t unsent_ = 0;    // None from here on was sent.
+  std::uint32_t next_ = 0;    // All before are received.
+  std::uint32_t unsent_ = 0;  // None from here on was sent.
   std::uint16_t credit_ = 0;
   std::uint64_t order_ = 0;
   std::map<std::uint32_t, Sending> sending_;  // From next_ to unsent_; as large as the window.

@@ -100,8 +100,8 @@ void append_data(std::uint32_t transfer, std::uint32_t block, std::span<const st
 // The answer to data: all blocks before `next` are there, and next + 1 + i where bit i is set.
 struct DataAck {
   std::uint32_t transfer = 0;
-  std::uint32_t next = 0;     // The frame's sequence number.
-  std::uint16_t credit = 0;   // Blocks from `next` on that the device can take now.
+  std::uint32_t next = 0;    // The frame's sequence number.
+  std::uint16_t credit = 0;  // Blocks from `next` on that the device can take now.
   std::uint64_t bitmap = 0;
 
   [[nodiscard]] bool operator==(const DataAck&) const = default;
@@ -121,15 +121,15 @@ struct Greeting {
     [[nodiscard]] bool operator==(const Journal&) const = default;
   };
   std::string device_id = std::string(kIdDigits, '0');
-  Nonce nonce = {};                                 // 01, mandatory
-  std::uint16_t block = kBlockStep;                 // 02, the largest
-  std::uint16_t window = 1;                         // 03, the largest, in blocks
-  std::uint8_t encodings = kRaw;                    // 04
-  std::vector<std::uint32_t> rates = {};            // 05, 1 to 8 of them; UART only
-  std::string board_id = {};                        // 07, at most 32 bytes
-  std::optional<std::uint32_t> loader_version = {};  // 08
-  std::optional<std::uint32_t> floor = {};           // 09, least security version
-  std::optional<std::uint64_t> flash_size = {};      // 0A
+  Nonce nonce = {};                                   // 01, mandatory
+  std::uint16_t block = kBlockStep;                   // 02, the largest
+  std::uint16_t window = 1;                           // 03, the largest, in blocks
+  std::uint8_t encodings = kRaw;                      // 04
+  std::vector<std::uint32_t> rates = {};              // 05, 1 to 8 of them; UART only
+  std::string board_id = {};                          // 07, at most 32 bytes
+  std::optional<std::uint32_t> loader_version = {};   // 08
+  std::optional<std::uint32_t> floor = {};            // 09, least security version
+  std::optional<std::uint64_t> flash_size = {};       // 0A
   std::vector<crypto::Sha256Digest> owner_keys = {};  // 0B, at most four times
   std::optional<std::uint8_t> lifecycle = {};         // 0C: 0 blank, 1 owned, 2 locked
   std::optional<Journal> journal = {};                // 0D

@@ -12,6 +12,7 @@ namespace sphere::recovery {
 
 // One function for each row of the table (../table.cpp), in the file of its name.
 [[nodiscard]] Protocol mt3620_protocol();
+[[nodiscard]] Protocol sphere_v3_protocol();
 [[nodiscard]] Protocol fastboot_protocol();
 [[nodiscard]] Protocol stm32_protocol();
 [[nodiscard]] Protocol dfu_protocol();
