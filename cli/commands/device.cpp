@@ -75,6 +75,9 @@ constexpr std::array kRecoverOptions = {
                .help = "Recovery protocol; without it, as the set says"},
     OptionSpec{
         .name = "board", .value_name = "ID", .help = "Refuse a set that is for another board"},
+    OptionSpec{.name = "all",
+               .kind = OptionKind::flag,
+               .help = "Recover every board that is found, all at the same time"},
     OptionSpec{.name = "port",
                .value_name = "DEV|tcp:H:P",
                .help = "Serial device or TCP port of the recovery UART, instead of USB"},
@@ -99,7 +102,9 @@ constexpr std::array kRecoverOptions = {
     OptionSpec{.name = "events",
                .value_name = "FILE",
                .help = "Append all events as lines of JSON; - is standard error"},
-};
+    OptionSpec{.name = "log-frames",
+               .value_name = "FILE",
+               .help = "Append what passes between board and PC, with times"}};
 
 constexpr std::array<std::string_view, 3> kRecoverExamples = {
     "sphere device recover --images mt3620an.zip",

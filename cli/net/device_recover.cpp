@@ -20,8 +20,8 @@
 #include "cli/commands/command.h"
 #include "cli/context.h"
 #include "cli/net/commands.h"
-#include "cli/net/connection.h"
 #include "cli/net/recovery_report.h"
+#include "cli/net/recovery_run.h"
 #include "cli/net/recovery_target.h"
 #include "cli/output/output.h"
 #include "sphere/core/file.h"
@@ -30,10 +30,9 @@
 #include "sphere/crypto/key.h"
 #include "sphere/image/trust.h"
 #include "sphere/json/value.h"
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/file_set.h"
-#include "sphere/recovery/journal.h"
 #include "sphere/recovery/preflight.h"
-#include "sphere/recovery/runner.h"
 #include "sphere/recovery/set_plan.h"
 #include "sphere/recovery/table.h"
 
@@ -45,9 +44,6 @@ using recovery::Outcome;
 using recovery::Verdict;
 
 constexpr std::size_t kKeyLimit = std::size_t{64} * 1024;
-constexpr std::chrono::minutes kLimit{15};
-constexpr std::chrono::seconds kBootLimit{300};
-
 // The files of the configuration's trust list.
 std::vector<fs::path> trust_files(const Context& context) {
   std::vector<fs::path> files;
@@ -87,14 +83,8 @@ image::TrustStore trusted_keys(Context& context) {
   return trust;
 }
 
-struct Plan {
-  recovery::FileSet files;
-  const recovery::Protocol* protocol = nullptr;
-  recovery::PreparedRecovery prepared;
-};
-
 // Everything that is checked before a byte goes to a board.
-Result<Plan> make_plan(Context& context, const Arguments& arguments) {
+Result<RecoveryPlan> make_plan(Context& context, const Arguments& arguments) {
   context.reporter.step("Checking the recovery set");
   SPHERE_TRY_ASSIGN(auto files, recovery::FileSet::open(arguments.value("images").value_or("")));
   const image::TrustStore keys = trusted_keys(context);
@@ -117,10 +107,11 @@ Result<Plan> make_plan(Context& context, const Arguments& arguments) {
            .write_all = arguments.has("write-all"),
            .keep_data = arguments.has("keep-data"),
            .allow_mass_erase = arguments.has("allow-mass-erase")}));
-  return Plan{.files = std::move(files), .protocol = protocol, .prepared = std::move(prepared)};
+  return RecoveryPlan{
+      .files = std::move(files), .protocol = protocol, .prepared = std::move(prepared)};
 }
 
-json::Value plan_json(const Plan& plan) {
+json::Value plan_json(const RecoveryPlan& plan) {
   json::Value steps = json::Array{};
   for (const recovery::Step step : plan.prepared.steps) {
     steps.push(recovery::to_text(step));
@@ -135,7 +126,7 @@ json::Value plan_json(const Plan& plan) {
       .set("steps", steps);
 }
 
-Output show_plan(const Plan& plan) {
+Output show_plan(const RecoveryPlan& plan) {
   Output output{.data = plan_json(plan)};
   std::vector<std::string> steps;
   for (const recovery::Step step : plan.prepared.steps) {
@@ -153,154 +144,83 @@ Output show_plan(const Plan& plan) {
   return output;
 }
 
-// Whether the board at its USB place comes up as the device it was.
-Verdict wait_for_boot(Context& context, const RecoveryTarget& target,
-                      const std::string& device_id) {
-  const std::string before = std::exchange(context.device, target.path);
-  const auto begin = std::chrono::steady_clock::now();
-  const auto limit = begin + kBootLimit;
-  Verdict verdict = Verdict::no;
-  auto tell = begin;
-  while (verdict == Verdict::no && std::chrono::steady_clock::now() < limit &&
-         !context.interrupted) {
-    if (std::chrono::steady_clock::now() >= tell) {
-      tell += std::chrono::seconds{10};
-      context.reporter.step(
-          fmt::format("Waiting for the board to boot, up to {} s", kBootLimit.count()));
-    }
-    auto session = connect_device(context);
-    const auto state =
-        session ? (*session)->rest.security_state()
-                : Result<device_api::SecurityState>{tl::make_unexpected(session.error())};
-    if (state && to_lower(state->device_identifier) == device_id) {
-      verdict = Verdict::yes;
-    } else {
-      std::this_thread::sleep_for(std::chrono::seconds{1});
-    }
-  }
-  context.device = before;
-  return verdict;
+std::string verified_text(const RecoveryPlan& plan, const Outcome& outcome) {
+  const std::string& how =
+      outcome.verified == Verdict::yes ? plan.prepared.verified_by : outcome.not_verified;
+  return fmt::format("{}{}{}", to_text(outcome.verified), how.empty() ? "" : "   ", how);
 }
 
-// What state the board is in, in words.
-std::string board_state(const Outcome& outcome) {
-  return outcome.flash_touched ? "the board's flash is erased or partly written"
-                               : "the board is unchanged";
+json::Value board_json(const BoardRecovery& board) {
+  return json::Value{}
+      .set("deviceId", board.device_id)
+      .set("written", to_text(board.outcome.written))
+      .set("verified", to_text(board.outcome.verified))
+      .set("booted", to_text(board.booted))
+      .set("images", std::int64_t{board.outcome.images_written})
+      .set("skipped", std::int64_t{board.outcome.images_skipped})
+      .set("bytes", board.outcome.bytes_written)
+      .set("seconds", std::int64_t{board.took.count()});
 }
 
-Error failure(const Outcome& outcome, const RecoveryReport& report) {
-  const Error& error = *outcome.error;
-  return Error{error.code(),
-               fmt::format("recovery failed in step {}: {}; {}", report.step(), error.message(),
-                           board_state(outcome)),
-               error.hint()};
-}
-
-Result<Output> finish(Context& context, const Arguments& arguments, const RecoveryTarget& target,
-                      RecoveryReport& report, const Outcome& outcome,
-                      std::chrono::nanoseconds begin) {
-  const auto took = [&] {
-    return std::chrono::duration_cast<recovery::Time>(context.clock.monotonic() - begin);
-  };
-  if (outcome.error) {
-    report.end(outcome, Verdict::unknown, took());
-    return tl::make_unexpected(failure(outcome, report));
-  }
-  Verdict booted = Verdict::unknown;
-  const bool wait = !arguments.has("no-wait-boot");
-  if (wait && !target.location.empty()) {
-    booted = wait_for_boot(context, target, report.device_id());
-  }
-  report.end(outcome, booted, took());
-  if (wait && booted != Verdict::yes) {
-    return fail(Errc::timeout,
-                fmt::format("the board is written ({}) and verified ({}), but {}",
-                            to_text(outcome.written), to_text(outcome.verified),
-                            target.location.empty() ? "this port cannot show whether it boots"
-                                                    : "it was not seen to boot"),
-                {.reason = "recovery.boot",
-                 .value = target.path,
-                 .next = target.location.empty()
-                             ? "run with --no-wait-boot, then: sphere device show-attached"
-                             : "replug the board, then: sphere device show-attached"});
-  }
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(took()).count();
-  Output output;
-  output.data.set("deviceId", report.device_id())
-      .set("written", to_text(outcome.written))
-      .set("verified", to_text(outcome.verified))
-      .set("booted", to_text(booted))
-      .set("images", std::int64_t{outcome.images_written})
-      .set("bytes", outcome.bytes_written)
-      .set("seconds", std::int64_t{seconds});
+Output show_board(const RecoveryPlan& plan, const BoardRecovery& board) {
+  const Outcome& outcome = board.outcome;
+  Output output{.data = board_json(board)};
   output.text = fmt::format(
-      "Written   {}   {} images, {} bytes\nVerified  {}   by the board, against its signed "
-      "manifest\nBooted    {}\nTime      {} s",
+      "Written   {}   {} images, {} bytes{}\nVerified  {}\nBooted    {}\nTime      {} s",
       to_text(outcome.written), outcome.images_written, with_thousands(outcome.bytes_written),
-      to_text(outcome.verified), to_text(booted), seconds);
-  if (booted == Verdict::yes && outcome.verified == Verdict::yes) {
+      outcome.images_skipped == 0 ? ""
+                                  : fmt::format("; {} were right already", outcome.images_skipped),
+      verified_text(plan, outcome), to_text(board.booted), board.took.count());
+  if (board.booted == Verdict::yes && outcome.verified == Verdict::yes) {
     output.text += "\nDevice recovered successfully.";
   }
   return output;
 }
 
-// What the last run left helps a person to understand; recovery v2 begins at the ROM each time.
-void look_at_journal(Context& context, const Arguments& arguments, const std::string& path,
-                     const recovery::FileSet& files, RecoveryReport& report) {
-  if (context.directories.state.empty()) {
-    return;
+// One row for each board; the command failed if one did.
+Output show_boards(std::span<const BoardRecovery> boards) {
+  Output output{.data = json::Array{},
+                .columns = {{"connectionPath", "Board"},
+                            {"written", "Written"},
+                            {"verified", "Verified"},
+                            {"booted", "Booted"},
+                            {"seconds", "Seconds"},
+                            {"error", "Error"}}};
+  for (const BoardRecovery& board : boards) {
+    json::Value row = board_json(board);
+    row.set("connectionPath", board.target.path)
+        .set("error",
+             board.error ? json::Value{std::string{board.error->hint().reason}} : json::Value{});
+    output.data.push(std::move(row));
+    output.verdict_failed = output.verdict_failed || board.error;
   }
-  auto journal =
-      recovery::Journal::open(context.directories.state / "recovery", path, files.digest());
-  if (!journal) {
-    context.reporter.warn("no journal of this recovery: " + journal.error().message());
-    return;
-  }
-  if (const auto& last = journal->last();
-      last && last->step != "done" && !arguments.has("no-resume")) {
-    context.reporter.step(fmt::format(
-        "The last recovery at {} ended in step {}; this protocol begins anew", path, last->step));
-  }
-  report.set_journal(*std::move(journal));
+  return output;
 }
 
 Result<Output> recover(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const Plan plan, make_plan(context, arguments));
+  SPHERE_TRY_ASSIGN(const RecoveryPlan plan, make_plan(context, arguments));
   if (arguments.has("dry-run")) {
     return show_plan(plan);
   }
-  SPHERE_TRY_ASSIGN(const RecoveryTarget target, find_recovery_target(context, arguments));
+  SPHERE_TRY_ASSIGN(const auto targets,
+                    find_recovery_targets(context, arguments, *plan.protocol, plan.prepared));
   SPHERE_TRY_ASSIGN(
-      const auto report,
-      RecoveryReport::create(context, target.path, arguments.value("events").value_or("")));
-  const auto begin = context.clock.monotonic();
-  report->take(recovery::Found{.location = target.path,
-                               .product = target.product,
-                               .serial = target.serial,
-                               .protocol = std::string{plan.protocol->id}},
-               {});
-  report->take(recovery::Preflight{.files = plan.prepared.files,
-                                   .bytes = plan.prepared.bytes,
-                                   .signer = plan.prepared.signatures},
-               {});
-  context.reporter.step(fmt::format("Recovery takes about {} s", plan.prepared.estimate.count()));
-  const bool manual = arguments.has("manual");
-  SPHERE_TRY_ASSIGN(auto line, open_recovery_line(context, target, manual));
-  if (manual) {
-    context.reporter.step("Hold DEBUG_RTS at 3.3 V and press reset");
+      const auto sinks,
+      RecoverySinks::create(context, arguments.value("events").value_or(""),
+                            arguments.value("log-frames").value_or(""), targets.size() > 1));
+  auto boards = recover_boards(context, arguments, plan, targets, *sinks);
+  if (!arguments.has("all")) {
+    if (boards.front().error) {
+      return tl::make_unexpected(*std::move(boards.front().error));
+    }
+    return show_board(plan, boards.front());
   }
-  look_at_journal(context, arguments, target.path, plan.files, *report);
-  SPHERE_TRY_ASSIGN(const auto driver,
-                    plan.prepared.make_driver({.is_tcp = target.port.starts_with("tcp:")}));
-  const Outcome outcome = recovery::run_driver(
-      *driver, *line.carrier,
-      {.clock = context.clock,
-       .files = plan.files,
-       .sink = [&](const recovery::Event& event, recovery::Time at) { report->take(event, at); },
-       .cancelled = [&] { return context.interrupted.load(); },
-       .limit = context.time_limit.value_or(kLimit)});
-  line = {};  // Whoever looks whether the board boots takes its lock.
-  return finish(context, arguments, target, *report, outcome, begin);
+  for (const BoardRecovery& board : boards) {
+    if (board.error) {
+      context.reporter.error(Error{*board.error}.while_doing(board.target.path));
+    }
+  }
+  return show_boards(boards);
 }
 
 constexpr std::array kCommands = {NetCommand{.path = "device recover", .run = recover}};

@@ -16,11 +16,18 @@
 
 #include <fmt/format.h>
 
+#include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device/link_service.h"
 #include "sphere/json/value.h"
+#include "sphere/recovery/carrier.h"
+#include "sphere/recovery/set_plan.h"
+#include "sphere/recovery/table.h"
 #include "sphere/transport/byte_stream.h"
 #include "sphere/transport/place.h"
 #include "sphere/transport/usb.h"
+#include "sphere/transport/usb_pipes.h"
 
 namespace sphere::cli {
 
@@ -30,10 +37,6 @@ constexpr std::string_view kTcp = "tcp:";
 constexpr std::size_t kLongestPid = 32;
 constexpr std::chrono::milliseconds kReleasePause{50};
 constexpr int kReleaseTries = 40;
-
-transport::LineSettings first_line() {
-  return {.baud = 115200, .flow = transport::FlowControl::none, .event_character = std::byte{0}};
-}
 
 std::string path_of(const std::string& location) {
   return transport::connection_path({.kind = transport::PlaceKind::usb, .target = location});
@@ -58,22 +61,93 @@ Result<RecoveryTarget> target_of_port(const std::string& port) {
       .port = port};
 }
 
-// The FT4232H that may be meant: boards, and one that the configuration forces.
-Result<std::vector<transport::UsbDevice>> candidates(const Context& context) {
-  SPHERE_TRY_ASSIGN(auto devices, transport::list_usb());
-  const std::string wanted = context.device.empty() ? context.link.usb : context.device;
-  std::erase_if(devices, [&](const transport::UsbDevice& device) {
-    const std::string path = path_of(device.location);
-    if (!context.device.empty()) {
-      return path != wanted || (!device.is_board && path != context.link.usb);
-    }
-    return !device.is_board && path != context.link.usb;
-  });
-  return devices;
+RecoveryTarget target_at(const std::string& location, const std::string& product,
+                         const std::string& serial) {
+  return {.path = path_of(location), .location = location, .product = product, .serial = serial};
 }
 
-Result<FileLock> take_lock(Context& context, const std::string& path) {
-  const auto directory = context.directories.runtime / "locks";
+// The FT4232H that may be meant: boards, and one that the configuration forces.
+Result<std::vector<RecoveryTarget>> ftdi_targets(const Context& context) {
+  SPHERE_TRY_ASSIGN(const auto devices, transport::list_usb());
+  std::vector<RecoveryTarget> targets;
+  for (const transport::UsbDevice& device : devices) {
+    if (device.is_board || path_of(device.location) == context.link.usb) {
+      targets.push_back(target_at(device.location, device.product, device.serial));
+    }
+  }
+  return targets;
+}
+
+bool has_ids(std::span<const recovery::UsbIds> ids, const transport::UsbDeviceInfo& device) {
+  return ids.empty() || std::ranges::any_of(ids, [&](const recovery::UsbIds& each) {
+           return each.vendor == device.vendor && each.product == device.product;
+         });
+}
+
+// Devices on USB that a row of the protocol fits. Where its ids do not tell a board from other
+// devices, the set or --device must name it.
+Result<std::vector<RecoveryTarget>> usb_targets(const Context& context,
+                                                const recovery::Protocol& protocol,
+                                                const recovery::PreparedRecovery& prepared) {
+  SPHERE_TRY_ASSIGN(const auto devices, transport::list_usb_devices());
+  std::vector<RecoveryTarget> targets;
+  for (const transport::UsbDeviceInfo& device : devices) {
+    const bool is_named = !prepared.usb.empty() || path_of(device.location) == context.device;
+    const bool fits = std::ranges::any_of(protocol.usb, [&](const recovery::UsbMatch& row) {
+      return (row.automatic || is_named) &&
+             (recovery::match_usb(row, device, prepared.alternate) != nullptr ||
+              recovery::match_usb(row, device) != nullptr);
+    });
+    if (fits && has_ids(prepared.usb, device)) {
+      targets.push_back(target_at(device.location, device.product_text, device.serial));
+    }
+  }
+  return targets;
+}
+
+// What was looked for, or what else is there.
+Error no_board(const Context& context, const recovery::Protocol& protocol) {
+  std::string value = protocol.has(recovery::CarrierKind::uart)
+                          ? "looked for 0403:6011 MSFT MT3620 Std Interface"
+                          : fmt::format("looked for devices that speak {}", protocol.name);
+  std::string next = "plug the board in, or name its recovery UART: --port DEV|tcp:HOST:PORT";
+  if (!protocol.usb.empty()) {
+    next =
+        "plug the board in and put it into its recovery mode; where its USB ids are not enough, "
+        "name it: --device, or \"usb\" in recovery.json";
+  }
+  if (const auto devices = transport::list_usb_devices()) {
+    for (const transport::UsbDeviceInfo& device : *devices) {
+      for (const recovery::KnownLoader& known : recovery::known_loaders()) {
+        if (device.vendor == known.vendor &&
+            device.product == known.product.value_or(device.product)) {
+          value = fmt::format("{:04x}:{:04x} at {} is {}", device.vendor, device.product,
+                              path_of(device.location), known.name);
+          next = fmt::format("this command does not speak it; use {}", known.tool);
+        }
+      }
+    }
+  }
+  return Error{Errc::not_found,
+               context.device.empty()
+                   ? std::string{"no board on USB"}
+                   : fmt::format("no board {} on USB", escape_control(context.device)),
+               {.reason = "link.no-board", .value = std::move(value), .next = std::move(next)}};
+}
+
+tl::unexpected<Error> ambiguous(std::span<const RecoveryTarget> targets) {
+  std::vector<std::string> paths;
+  for (const RecoveryTarget& target : targets) {
+    paths.push_back(target.path);
+  }
+  return fail(Errc::invalid_argument, fmt::format("{} boards are attached", targets.size()),
+              {.reason = "link.ambiguous",
+               .value = join(paths, ", "),
+               .next = fmt::format("name one: --device {}; or take all: --all", paths.front())});
+}
+
+Result<FileLock> take_lock(const device::UserDirectories& directories, const std::string& path) {
+  const auto directory = directories.runtime / "locks";
   SPHERE_TRY(make_directories(directory, 0700));
   const auto file = directory / (path + ".lock");
   auto lock = FileLock::try_acquire(file);
@@ -95,67 +169,78 @@ Result<FileLock> take_lock(Context& context, const std::string& path) {
                .next = "end the command that uses it, then run again"});
 }
 
-}  // namespace
-
-Result<RecoveryTarget> find_recovery_target(Context& context, const Arguments& arguments) {
-  if (const auto port = arguments.value("port")) {
-    return target_of_port(*port);
+std::unique_ptr<recovery::Carrier> make_carrier(const RecoveryTarget& target,
+                                                const recovery::Protocol& protocol,
+                                                const recovery::PreparedRecovery& prepared,
+                                                bool manual) {
+  if (!target.location.empty()) {
+    return protocol.has(recovery::CarrierKind::uart)
+               ? recovery::make_ftdi_carrier(target.location, manual)
+               : recovery::make_usb_carrier(target.location, protocol, prepared.alternate);
   }
-  SPHERE_TRY_ASSIGN(const auto devices, candidates(context));
-  if (devices.empty()) {
-    return fail(Errc::not_found,
-                context.device.empty()
-                    ? std::string{"no board on USB"}
-                    : fmt::format("no board {} on USB", escape_control(context.device)),
-                {.reason = "link.no-board",
-                 .value = "looked for 0403:6011 MSFT MT3620 Std Interface",
-                 .next = "plug the board in, or name its recovery UART: --port DEV|tcp:HOST:PORT"});
-  }
-  if (devices.size() > 1) {
-    std::vector<std::string> paths;
-    for (const auto& device : devices) {
-      paths.push_back(path_of(device.location));
-    }
-    return fail(Errc::invalid_argument, fmt::format("{} boards are attached", devices.size()),
-                {.reason = "link.ambiguous",
-                 .value = join(paths, ", "),
-                 .next = "name one: --device " + paths.front()});
-  }
-  const transport::UsbDevice& device = devices.front();
-  return RecoveryTarget{.path = path_of(device.location),
-                        .location = device.location,
-                        .product = device.product,
-                        .serial = device.serial};
+  const bool is_tcp = target.port.starts_with(kTcp);
+  return recovery::make_stream_carrier(
+      [port = target.port, line = prepared.line, is_tcp] {
+        return is_tcp ? transport::open_tcp(std::string_view{port}.substr(kTcp.size()))
+                      : transport::open_tty(port, line);
+      },
+      is_tcp);
 }
 
-Result<RecoveryLine> open_recovery_line(Context& context, const RecoveryTarget& target,
-                                        bool manual) {
+}  // namespace
+
+Result<std::vector<RecoveryTarget>> find_recovery_targets(
+    Context& context, const Arguments& arguments, const recovery::Protocol& protocol,
+    const recovery::PreparedRecovery& prepared) {
+  const auto port = arguments.value("port");
+  const bool all = arguments.has("all");
+  if (all && (port || !context.device.empty())) {
+    return fail(Errc::invalid_argument, "--all stands for every board that is found",
+                {.reason = "usage.bad-value",
+                 .value = port.value_or(context.device),
+                 .next = "leave --all or the board's name out"});
+  }
+  if (port) {
+    SPHERE_TRY_ASSIGN(auto target, target_of_port(*port));
+    return std::vector{std::move(target)};
+  }
+  SPHERE_TRY_ASSIGN(auto targets, protocol.has(recovery::CarrierKind::uart)
+                                      ? ftdi_targets(context)
+                                      : usb_targets(context, protocol, prepared));
+  if (!context.device.empty()) {
+    std::erase_if(targets,
+                  [&](const RecoveryTarget& target) { return target.path != context.device; });
+  }
+  if (targets.empty()) {
+    return tl::make_unexpected(no_board(context, protocol));
+  }
+  if (targets.size() > 1 && !all) {
+    return ambiguous(targets);
+  }
+  return targets;
+}
+
+Result<RecoveryLine> open_recovery_line(const device::UserDirectories& directories,
+                                        const RecoveryTarget& target,
+                                        const recovery::Protocol& protocol,
+                                        const recovery::PreparedRecovery& prepared, bool manual) {
   RecoveryLine line;
-  line.service = device::LinkClient::connect(context.directories.runtime);
+  line.service = device::LinkClient::connect(directories.runtime);
   if (line.service &&
       !line.service->ask(json::Value{}.set("op", "release").set("board", target.path))) {
     line.service.reset();  // It does not have the board.
   }
-  auto lock = take_lock(context, target.path);
+  auto lock = take_lock(directories, target.path);
   for (int i = 0; i < kReleaseTries && line.service && !lock; ++i) {
     std::this_thread::sleep_for(kReleasePause);
-    lock = take_lock(context, target.path);
+    lock = take_lock(directories, target.path);
   }
   if (!lock) {
     return tl::make_unexpected(std::move(lock).error());
   }
   line.lock = *std::move(lock);
-  if (!target.location.empty()) {
-    SPHERE_TRY_ASSIGN(line.carrier, recovery::open_ftdi_carrier(target.location, manual));
-    return line;
-  }
-  auto stream = target.port.starts_with(kTcp)
-                    ? transport::open_tcp(std::string_view{target.port}.substr(kTcp.size()))
-                    : transport::open_tty(target.port, first_line());
-  if (!stream) {
-    return tl::make_unexpected(std::move(stream).error());
-  }
-  line.carrier = recovery::make_stream_carrier(*std::move(stream));
+  line.carrier = make_carrier(target, protocol, prepared, manual);
+  SPHERE_TRY(line.carrier->open());
   return line;
 }
 

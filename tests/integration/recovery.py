@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -92,13 +93,43 @@ class Recovery(unittest.TestCase):
                        "--fault", "stray=43@out:byte=0", "--fault", "nak=2@block=20")
         self.check_recovered(rom, self.recover(rom))
 
-    def test_an_unplugged_board_is_brought_back_by_the_next_run(self):
+    def test_an_erased_board_that_is_pulled_out_is_waited_for(self):
         rom = self.rom("--fault", "unplug@in:byte=40000")
+        frames = self.product.home / "frames.log"
+        done = self.recover(rom, "--log-frames", str(frames))
+        self.assertFalse(rom.result()["complete"])
+        self.check_recovered(rom, done)
+        self.assertEqual(frames.stat().st_mode & 0o777, 0o600)
+        lines = [line.split() for line in frames.read_text().splitlines()]
+        self.assertIn("06", {line[3] for line in lines if line[2] == "<"})
+        # Parts of files are told by length and digest.
+        self.assertTrue(any(line[4] == "bytes" for line in lines if line[2] == ">"))
+
+    def test_a_board_that_is_pulled_out_before_the_erase_is_not_waited_for(self):
+        rom = self.rom("--fault", "unplug@in:byte=9000")
         cut = self.recover(rom, check=False)
         self.assertEqual(cut.returncode, 1)
         self.assertEqual(self.error_of(cut)["code"], "link.unplugged")
         self.assertFalse(rom.result()["complete"])
         self.check_recovered(rom, self.recover(rom))
+
+    def test_a_killed_recovery_is_finished_by_the_next_run(self):
+        rom = self.rom("--fault", "delay=3000@in:byte=45000")
+        events = self.product.home / "events.jsonl"
+        run = subprocess.Popen(
+            [str(self.product.bin / "sphere"), "device", "recover", "-i", str(self.set.folder),
+             "--port", rom.port, "--no-wait-boot", "--events", str(events)],
+            env=self.product.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        while '"write"' not in (events.read_text() if events.exists() else ""):
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.02)
+        run.kill()
+        run.wait()
+        self.assertFalse(rom.result()["complete"])
+        done = self.recover(rom, "--verbose")
+        self.assertIn("ended in step write", done.stderr)
+        self.check_recovered(rom, done)
 
     def test_a_set_that_is_wrong_never_reaches_the_board(self):
         rom = self.rom()

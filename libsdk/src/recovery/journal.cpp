@@ -47,8 +47,11 @@ std::optional<Journal::Last> read_last(const std::filesystem::path& path) {
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
     if (const auto value = json::parse(*line); value && value->string_at("step")) {
       return Journal::Last{.set_sha256 = value->string_at("set_sha256").value_or(""),
-                           .step = value->string_at("step").value_or(""),
-                           .image = value->string_at("image").value_or("")};
+                           .line = {.step = value->string_at("step").value_or(""),
+                                    .image = value->string_at("image").value_or(""),
+                                    .offset = static_cast<std::uint64_t>(std::max<std::int64_t>(
+                                        value->integer_at("offset").value_or(0), 0)),
+                                    .verified = value->boolean_at("verified").value_or(false)}};
     }
   }
   return std::nullopt;
@@ -95,17 +98,17 @@ Result<void> Journal::rename_to(std::string_view device_id) {
   return sync_directory(directory_);
 }
 
-Result<void> Journal::note(std::string_view step, std::string_view image, bool verified,
-                           std::int64_t unix_seconds) {
-  const std::string line = json::to_compact(json::Value{}
+Result<void> Journal::note(const Line& line, std::int64_t unix_seconds) {
+  const std::string text = json::to_compact(json::Value{}
                                                 .set("device", escape_control(device_))
                                                 .set("set_sha256", set_)
-                                                .set("step", step)
-                                                .set("image", image)
-                                                .set("verified", verified)
+                                                .set("step", line.step)
+                                                .set("image", line.image)
+                                                .set("offset", line.offset)
+                                                .set("verified", line.verified)
                                                 .set("t", unix_seconds)) +
                            "\n";
-  SPHERE_TRY(write_all(file_.get(), std::as_bytes(std::span{line}), path_));
+  SPHERE_TRY(write_all(file_.get(), std::as_bytes(std::span{text}), path_));
   if (::fsync(file_.get()) != 0) {
     return tl::make_unexpected(system_error("sync", path_, errno));
   }

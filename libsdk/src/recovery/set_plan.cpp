@@ -112,6 +112,26 @@ Result<void> parse_images(SetPlan& plan, const json::Value& value, std::size_t& 
   return {};
 }
 
+Result<void> parse_usb(SetPlan& plan, const json::Value& value) {
+  constexpr std::size_t kMost = 16;
+  constexpr std::size_t kLength = 9;
+  for (const json::Value& item : value.items()) {
+    const std::string* const text = item.string();
+    const auto ids = text != nullptr && text->size() == kLength && text->at(4) == ':'
+                         ? from_hex(text->substr(0, 4) + text->substr(5))
+                         : std::nullopt;
+    if (!ids || plan.usb.size() == kMost) {
+      return refuse_plan(fmt::format("usb is no list of up to {} ids like 0483:df11", kMost));
+    }
+    const auto word = [&](std::size_t at) {
+      return static_cast<std::uint16_t>(std::to_integer<unsigned>(ids->at(at)) << 8U |
+                                        std::to_integer<unsigned>(ids->at(at + 1)));
+    };
+    plan.usb.push_back({.vendor = word(0), .product = word(2)});
+  }
+  return {};
+}
+
 // Text of recovery.json, and whether it is signed.
 struct PlanText {
   std::string text;
@@ -197,6 +217,8 @@ Result<SetPlan> parse_set_plan(std::string_view text, std::size_t& hashed) {
       SPHERE_TRY_ASSIGN(plan.protocol, name_of(member.value, "protocol"));
     } else if (member.key == "board") {
       SPHERE_TRY_ASSIGN(plan.board, name_of(member.value, "board"));
+    } else if (member.key == "usb") {
+      SPHERE_TRY(parse_usb(plan, member.value));
     } else if (member.key == "images") {
       SPHERE_TRY(parse_images(plan, member.value, hashed));
     } else if (member.key == "options") {

@@ -136,7 +136,8 @@ Result<PreparedRecovery> describe_plan(const RecoveryRequest& request) {
                           .bytes = plan.total_size(),
                           .files = plan.images.size(),
                           .signatures = plan.signatures,
-                          .signed_by_known_key = plan.signed_by_known_key};
+                          .signed_by_known_key = plan.signed_by_known_key,
+                          .usb = plan.usb};
 }
 
 std::span<const KnownLoader> known_loaders() {

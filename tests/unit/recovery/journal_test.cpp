@@ -20,14 +20,14 @@ TEST_CASE("a journal tells the next run where the last one ended") {
   {
     auto journal = Journal::open(directory.path() / "recovery", "1-2", kSet).value();
     CHECK_FALSE(journal.last());
-    REQUIRE(journal.note("erase", "", false, 1000));
-    REQUIRE(journal.note("write", "a.bin", false, 1001));
+    REQUIRE(journal.note({.step = "erase"}, 1000));
+    REQUIRE(journal.note({.step = "write", .image = "a.bin"}, 1001));
   }
   const auto journal = Journal::open(directory.path() / "recovery", "1-2", kSet).value();
 
   REQUIRE(journal.last());
-  CHECK(journal.last()->step == "write");
-  CHECK(journal.last()->image == "a.bin");
+  CHECK(journal.last()->line.step == "write");
+  CHECK(journal.last()->line.image == "a.bin");
   CHECK(journal.last()->set_sha256 == std::string(64, '0'));
 }
 
@@ -35,9 +35,9 @@ TEST_CASE("a journal moves from the place to the device, and finds that device's
   const auto directory = TemporaryDirectory::create().value();
   {
     auto journal = Journal::open(directory.path(), "1-2", kSet).value();
-    REQUIRE(journal.note("enter", "", false, 1));
+    REQUIRE(journal.note({.step = "enter"}, 1));
     REQUIRE(journal.rename_to("abcd"));
-    REQUIRE(journal.note("erase", "", false, 2));
+    REQUIRE(journal.note({.step = "erase"}, 2));
   }
   CHECK_FALSE(std::filesystem::exists(directory.path() / "1-2.jsonl"));
   struct stat status = {};
@@ -48,17 +48,17 @@ TEST_CASE("a journal moves from the place to the device, and finds that device's
   CHECK_FALSE(journal.last());
   REQUIRE(journal.rename_to("abcd"));
   REQUIRE(journal.last());
-  CHECK(journal.last()->step == "erase");
+  CHECK(journal.last()->line.step == "erase");
 }
 
 TEST_CASE("a torn or foreign journal is no harm") {
   const auto directory = TemporaryDirectory::create().value();
   {
     auto journal = Journal::open(directory.path(), "b", kSet).value();
-    REQUIRE(journal.note("write", "x", false, 1));
+    REQUIRE(journal.note({.step = "write", .image = "x"}, 1));
   }
   std::ofstream{directory.path() / "b.jsonl", std::ios::app} << "{\"step\":\"ver";
-  CHECK(Journal::open(directory.path(), "b", kSet).value().last()->step == "write");
+  CHECK(Journal::open(directory.path(), "b", kSet).value().last()->line.step == "write");
 
   std::ofstream{directory.path() / "c.jsonl"} << "\0\0 nothing";
   CHECK_FALSE(Journal::open(directory.path(), "c", kSet).value().last());

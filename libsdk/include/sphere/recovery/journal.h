@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,16 +16,22 @@ namespace sphere::recovery {
 
 // What the last run on a board left: one JSON line for each step,
 //
-//   {"device":"...","set_sha256":"...","step":"write","image":"...","verified":false,"t":1788000000}
+//   {"device":"...","set_sha256":"...","step":"write","image":"...","offset":0,
+//    "verified":false,"t":1788000000}
 //
 // in a file of the board's own, which is named after its place until its device id is known. It
 // helps; nothing depends on it: a lost or damaged journal costs time only.
 class Journal {
  public:
+  struct Line {
+    std::string step;  // "done" when the run ended well.
+    std::string image = {};
+    std::uint64_t offset = 0;  // Bytes of all images that the board has taken.
+    bool verified = false;
+  };
   struct Last {
     std::string set_sha256;
-    std::string step;  // "done" when the run ended well.
-    std::string image;
+    Line line;
   };
 
   // Makes `directory` (0700) and the file (0600) when they are missing. Errors: as system_error().
@@ -38,8 +45,7 @@ class Journal {
   // device's journal, if it has one, becomes last().
   [[nodiscard]] Result<void> rename_to(std::string_view device_id);
   // Appends a line and waits until it is on the disk.
-  [[nodiscard]] Result<void> note(std::string_view step, std::string_view image, bool verified,
-                                  std::int64_t unix_seconds);
+  [[nodiscard]] Result<void> note(const Line& line, std::int64_t unix_seconds);
 
  private:
   Journal() = default;

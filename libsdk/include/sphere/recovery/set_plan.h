@@ -24,6 +24,7 @@ namespace sphere::recovery {
 //   {
 //     "protocol": "stm32",
 //     "board": "acme-sensor-2",                     optional: --board must say the same
+//     "usb": ["0483:df11"],                         optional: only these ids are such a board
 //     "images": [
 //       {"file": "boot.bin", "address": "0x08000000", "sha256": "9f86..."},
 //       {"file": "system.img", "partition": "system", "role": "..."}
@@ -46,9 +47,15 @@ struct PlanImage {
   std::string role = {};
 };
 
+struct UsbIds {
+  std::uint16_t vendor = 0;
+  std::uint16_t product = 0;
+};
+
 struct SetPlan {
   std::string protocol = {};
   std::string board = {};
+  std::vector<UsbIds> usb = {};
   std::vector<PlanImage> images = {};
   json::Value options = {};
   std::string signatures = {};  // As CheckedSetV2 has it.

@@ -92,9 +92,13 @@ struct PreparedRecovery {
   std::chrono::seconds estimate{0};  // How long it takes, about.
   std::vector<Step> steps = {};      // As they are planned.
   std::string verified_by = {};      // "by the board, against its signed manifest"
+  std::vector<UsbIds> usb = {};      // Only boards with these ids; none: by the table alone.
+  bool shows_boot = false;           // The board's device API tells whether it has booted.
   std::uint8_t alternate = 0;        // Alternate setting of the USB interface.
   transport::LineSettings line = {.baud = 115200, .flow = transport::FlowControl::none};
   std::chrono::seconds boot_limit{90};
+  // After a device came back under other ids a new client is made for it (else it is a LinkBack).
+  bool remake_driver = false;
   // A client for one try. Called again after the board was lost and found. Errors: unsupported,
   // invalid_argument (what is attached does not fit the set).
   std::function<Result<std::unique_ptr<Driver>>(const Attached&)> make_driver = {};

@@ -83,6 +83,7 @@ Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
   prepared.steps = {Step::identify, Step::inventory, Step::erase,
                     Step::write,    Step::verify,    Step::reboot};
   prepared.verified_by = "by reading back";
+  prepared.remake_driver = true;  // Only the DFU mode tells pages and sizes.
   prepared.alternate = static_cast<std::uint8_t>(alternate.value_or(0));
   prepared.make_driver = [set = std::move(set)](const Attached& attached) {
     return make_driver(set, attached);

@@ -51,6 +51,7 @@ Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
       .steps = {Step::enter, Step::identify, Step::loader, Step::erase, Step::write, Step::verify,
                 Step::reboot, Step::confirm},
       .verified_by = "by the board, against its signed manifest",
+      .shows_boot = true,
       .boot_limit = std::chrono::seconds{300}};
   prepared.line.event_character = std::byte{0};
   prepared.make_driver =
