@@ -97,7 +97,9 @@ class Agent {
     loop_->watch(link_.descriptor(), 0, [this](short) { power_off(); });
     events_.add("AgentStarted", "", "",
                 json::Value{}.set("version", kAgentVersion).set("rootless", rootless_));
-    apps_->boot();
+    if (apps_->boot()) {
+      state_.forget_leaving_development();
+    }
     loop_->run();
     closer_.join();
     return status_;
@@ -142,6 +144,7 @@ class Agent {
         .kernel = kernel_features(staging),
         .policy = options_.policy,
         .may_be_dev = [this] { return state_.manufacturing_state() != "DeviceComplete"; },
+        .left_development = [this] { return state_.leaves_development(); },
         .memory = {},
         .firewall = [this] { return firewall(); },
         .name_servers =

@@ -131,6 +131,32 @@ bool BoardState::has_capability(std::int64_t number) const {
   return std::ranges::find(numbers, number) != numbers.end();
 }
 
+bool BoardState::has_own_capability(std::int64_t number) const {
+  const auto numbers = own_capabilities();
+  return std::ranges::find(numbers, number) != numbers.end();
+}
+
+Result<void> BoardState::note_leaving_development() {
+  const auto note = leaving_note();
+  return make_directories(note.parent_path(), 0700).and_then([&] {
+    return write_file(note, "apps of development keys\n", {.mode = 0600});
+  });
+}
+
+bool BoardState::leaves_development() const {
+  std::error_code error;
+  return fs::exists(leaving_note(), error) && !has_capability(kAppDevelopment);
+}
+
+void BoardState::forget_leaving_development() {
+  std::error_code error;
+  if (fs::remove(leaving_note(), error)) {
+    [[maybe_unused]] const auto synced = sync_directory(leaving_note().parent_path());
+  }
+}
+
+fs::path BoardState::leaving_note() const { return directory_ / "capability" / "leaving"; }
+
 bool BoardState::public_test_key_on() const { return word("trust/public-test-key") == "on"; }
 
 Result<image::TrustStore> BoardState::factory_trust() const {

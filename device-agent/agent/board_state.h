@@ -46,6 +46,15 @@ class BoardState {
   // (numbers, one a line). Sorted.
   [[nodiscard]] std::vector<std::int64_t> capabilities() const;
   [[nodiscard]] bool has_capability(std::int64_t number) const;
+  // Whether it is the board's own, whatever file is installed.
+  [[nodiscard]] bool has_own_capability(std::int64_t number) const;
+
+  // A note, on stable storage, that the board is about to leave development mode: when it really
+  // did, leaves_development() is true until forget_leaving_development(), and the apps that only a
+  // development key signed are to be erased.
+  [[nodiscard]] Result<void> note_leaving_development();
+  [[nodiscard]] bool leaves_development() const;
+  void forget_leaving_development();
 
   // What apps may be signed with: the keys of the trust store that came by image; without one those
   // of trust/production and trust/development. Of both, development keys count while the board may
@@ -73,6 +82,7 @@ class BoardState {
 
   [[nodiscard]] std::vector<std::int64_t> own_capabilities() const;
   [[nodiscard]] Result<image::TrustStore> factory_trust() const;
+  [[nodiscard]] std::filesystem::path leaving_note() const;
 
   std::filesystem::path directory_;
   TrustSlots trust_slots_;

@@ -127,16 +127,19 @@ void AppManager::remove_leftovers() {
   }
 }
 
-void AppManager::boot() {
+bool AppManager::boot() {
   remove_leftovers();
-  std::vector<Guid> temporary;
+  const bool left_development = parts_.left_development && parts_.left_development();
+  std::vector<Guid> leaving;
   for (const auto& stored : parts_.store->installed()) {
-    if (stored.temporary) {
-      temporary.push_back(stored.component);
+    const bool left = left_development && stored.signed_by == image::Role::development;
+    if (stored.temporary || left) {
+      leaving.push_back(stored.component);
     }
   }
-  if (parts_.store->remove(temporary)) {
-    for (const auto& component : temporary) {
+  const bool removed = parts_.store->remove(leaving).has_value();
+  if (removed) {
+    for (const auto& component : leaving) {
       erase(component);
     }
   }
@@ -146,6 +149,7 @@ void AppManager::boot() {
       [[maybe_unused]] const auto started = start_now(*app, Event::start);
     }
   }
+  return removed;
 }
 
 void AppManager::start(const Guid& component, const Done& done) {

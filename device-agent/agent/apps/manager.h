@@ -64,6 +64,8 @@ class AppManager {
     KernelFeatures kernel = {};
     Policy policy = Policy::production;     // What a start is wanted under.
     std::function<bool()> may_be_dev = {};  // Empty: yes.
+    // Whether boot() erases what only a development key signed. Empty: no.
+    std::function<bool()> left_development = {};
     MemoryBudget memory = {};
     std::function<Result<Firewall*>()> firewall = {};  // Made when it is first needed.
     std::function<std::vector<DnsStub::Server>()> name_servers = {};
@@ -76,8 +78,9 @@ class AppManager {
   AppManager& operator=(AppManager&&) = delete;
   ~AppManager();
 
-  // Removes temporary images, then starts all others in the order of the set.
-  void boot();
+  // Removes temporary images, then starts all others in the order of the set. False when those that
+  // had to go could not be removed.
+  bool boot();
   // Clears the back-off. Answers when the program runs, or why it does not.
   void start(const Guid& component, const Done& done);
   // Starts the app under the debugger, stopping it before if it runs. Answers when it stands at its

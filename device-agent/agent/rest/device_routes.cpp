@@ -9,6 +9,7 @@
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/development.h"
 #include "device-agent/agent/rest/routes.h"
 #include "device-agent/agent/rest/services.h"
 #include "device-agent/agent/version.h"
@@ -77,10 +78,13 @@ http::Response put_manufacturing_state(Call& call) {
   const auto state = call.body.string_at("manufacturingState");
   const bool known = state == "Module1Complete" || state == "DeviceComplete";
   const auto before = services.state->manufacturing_state();
-  const auto advanced = known ? services.state->advance_manufacturing_state(*state)
-                              : fail(Errc::invalid_argument,
-                                     "manufacturingState is neither Module1Complete nor "
-                                     "DeviceComplete");
+  const auto noted =
+      known && before != *state ? services.state->note_leaving_development() : Result<void>{};
+  const auto advanced = !noted  ? noted
+                        : known ? services.state->advance_manufacturing_state(*state)
+                                : fail(Errc::invalid_argument,
+                                       "manufacturingState is neither Module1Complete nor "
+                                       "DeviceComplete");
   if (!advanced) {
     const bool wrong = advanced.error().code() == Errc::invalid_argument;
     return error_answer(
@@ -90,6 +94,7 @@ http::Response put_manufacturing_state(Call& call) {
   if (before != *state) {
     services.log->write(device_api::kLogManufacturing,
                         std::move(device_api::LogParameters{}.text(*state)));
+    leave_development(services, services.state->has_capability(kAppDevelopment));
     services.loop->post([&services, before, now = *state] {
       services.events->add("ManufacturingStateChanged", "", "",
                            json::Value{}.set("from", before).set("to", now));

@@ -296,6 +296,13 @@ http::Decision RestHandler::decide(const http::Request& request,
   }
   logged = route.path;
   if (route.body == BodyKind::package) {
+    if (http::find_header(request.headers, "Content-Range")) {
+      auto answer = error_answer({.code = device_api::kContentLength,
+                                  .message = "a package is uploaded as a whole, not a range of it",
+                                  .next = "leave out Content-Range"});
+      answer.close = true;
+      return answer;
+    }
     return update_routes::stage(*services_, content_length);
   }
   if (route.body != BodyKind::none && content_length.value_or(0) > kJsonLimit) {

@@ -23,6 +23,7 @@
 #include "device-agent/agent/apps/verified_file.h"
 #include "device-agent/agent/refusal.h"
 #include "device-agent/agent/rest/answers.h"
+#include "device-agent/agent/rest/development.h"
 #include "device-agent/agent/rest/routes.h"
 #include "device-agent/agent/rest/services.h"
 #include "device-agent/agent/state/trust_slots.h"
@@ -85,20 +86,6 @@ Answer<void> stage_capability(const Services& services, const fs::path& file) {
   return stored ? Answer<void>{} : Answer<void>{refuse(device_api::kInternal, stored.error())};
 }
 
-// Apps that only a development key signed leave with the appDevelopment capability.
-void remove_development_apps(Services& services) {
-  const auto apps = services.loop->call([&] { return services.apps->list(); });
-  for (const auto& app : apps) {
-    const auto component = Guid::parse(app.component_id);
-    if (app.signed_by == "development" && component) {
-      [[maybe_unused]] const auto removed =
-          services.loop->await<Answer<void>>([&](const std::function<void(Answer<void>)>& done) {
-            services.apps->remove(*component, done);
-          });
-    }
-  }
-}
-
 // True when a staged capability file became the installed one; it counts after the restart.
 Answer<bool> install_capability(Services& services) {
   const auto staged = staged_capability(services);
@@ -107,6 +94,16 @@ Answer<bool> install_capability(Services& services) {
     return false;
   }
   const auto capability = services.capabilities->check_installable(*bytes);
+  const bool development =
+      capability &&
+      std::ranges::find(capability->numbers, image::kAppDevelopment) != capability->numbers.end();
+  const bool stays = development || services.state->has_own_capability(kAppDevelopment);
+  if (capability && !stays) {
+    if (const auto noted = services.state->note_leaving_development(); !noted) {
+      return tl::unexpected<Refusal>{
+          {.code = device_api::kInternal, .message = "the board could not store the capability"}};
+    }
+  }
   const auto installed = services.capabilities->install(*bytes);
   ::unlink(staged.c_str());  // Refused or not: the staged set is gone.
   if (!installed || !capability) {
@@ -119,12 +116,7 @@ Answer<bool> install_capability(Services& services) {
   services.log->write(
       device_api::kLogCapability,
       std::move(device_api::LogParameters{}.text(file_id_of(*capability)).text("installed")));
-  const bool development =
-      std::ranges::find(capability->numbers, image::kAppDevelopment) != capability->numbers.end();
-  const auto state = services.state->manufacturing_state();
-  if (!development && state == "DeviceComplete") {
-    remove_development_apps(services);
-  }
+  leave_development(services, stays);
   return true;
 }
 

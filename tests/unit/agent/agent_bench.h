@@ -89,19 +89,21 @@ class AgentBench {
         .os_version = "26.11",
         .is_installed = [this](const Guid& id) { return store->find(id) != nullptr; },
         .memory_kb = [](std::uint32_t attribute) { return std::uint64_t{100} + attribute; }});
-    apps.emplace(agent::AppManager::Parts{.loop = loop.get(),
-                                          .clock = &clock,
-                                          .store = &*store,
-                                          .launcher = &launcher,
-                                          .broker = &*broker,
-                                          .events = &*events,
-                                          .trust = [this] { return board_state->trust(); },
-                                          .pins = link.info().value().pins,
-                                          .staging = path() / "sandbox",
-                                          .runtime = path() / "runtime",
-                                          .logs = path() / "log/apps",
-                                          .kernel = full_kernel(),
-                                          .debug_sockets = debugger ? path() : ""});
+    apps.emplace(agent::AppManager::Parts{
+        .loop = loop.get(),
+        .clock = &clock,
+        .store = &*store,
+        .launcher = &launcher,
+        .broker = &*broker,
+        .events = &*events,
+        .trust = [this] { return board_state->trust(); },
+        .pins = link.info().value().pins,
+        .staging = path() / "sandbox",
+        .runtime = path() / "runtime",
+        .logs = path() / "log/apps",
+        .kernel = full_kernel(),
+        .left_development = [this] { return board_state->leaves_development(); },
+        .debug_sockets = debugger ? path() : ""});
     log.emplace(clock, "test");
     gate.emplace(agent::CapabilityGate::Parts{
         .directory = path() / "capability",
@@ -147,7 +149,7 @@ class AgentBench {
     services->restart = [this] { ++restarts; };
     handler.emplace(*services);
     thread_ = std::thread{[this] { loop->run(); }};
-    on_loop([this] { apps->boot(); });
+    on_loop([this] { CHECK(apps->boot()); });
   }
 
   struct Answer {
