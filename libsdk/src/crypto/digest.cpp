@@ -33,6 +33,14 @@ const EVP_MD* sha1_method() {
   return method;
 }
 
+const EVP_MD* md5_method() {
+  static const EVP_MD* const method = [] {
+    initialise_library();
+    return EVP_MD_fetch(nullptr, "MD5", nullptr);
+  }();
+  return method;
+}
+
 // A digest over memory fails only when OpenSSL cannot allocate or was built without the algorithm.
 void require(bool good) {
   if (!good) {
@@ -56,6 +64,10 @@ Sha256Digest sha256(std::span<const std::byte> bytes) {
 
 Sha1Digest sha1(std::span<const std::byte> bytes) {
   return digest_of<Sha1Digest>(sha1_method(), bytes);
+}
+
+Md5Digest md5(std::span<const std::byte> bytes) {
+  return digest_of<Md5Digest>(md5_method(), bytes);
 }
 
 struct Sha256::State {

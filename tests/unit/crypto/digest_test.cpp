@@ -13,6 +13,7 @@
 #include "sphere/core/encoding.h"
 
 using sphere::to_hex;
+using sphere::crypto::md5;
 using sphere::crypto::sha1;
 using sphere::crypto::sha256;
 
@@ -23,6 +24,11 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 }
 
 }  // namespace
+
+TEST_CASE("md5 gives the values of RFC 1321", "[crypto]") {
+  CHECK(to_hex(md5({})) == "d41d8cd98f00b204e9800998ecf8427e");
+  CHECK(to_hex(md5(bytes_of("message digest"))) == "f96b697d7cb7938d525a2f31aaf161d0");
+}
 
 TEST_CASE("sha256 and sha1 give the values of FIPS 180-4", "[crypto]") {
   CHECK(to_hex(sha256(bytes_of("abc"))) ==

@@ -10,9 +10,11 @@ namespace sphere::crypto {
 
 using Sha256Digest = std::array<std::byte, 32>;
 using Sha1Digest = std::array<std::byte, 20>;  // Certificate thumbprints only: a look-up hint.
+using Md5Digest = std::array<std::byte, 16>;   // What boot ROMs say of their flash. No security.
 
 [[nodiscard]] Sha256Digest sha256(std::span<const std::byte> bytes);
 [[nodiscard]] Sha1Digest sha1(std::span<const std::byte> bytes);
+[[nodiscard]] Md5Digest md5(std::span<const std::byte> bytes);
 
 // Hash over pieces: update() any number of times, then finish() once; anything else is a bug.
 class Sha256 {
