@@ -30,6 +30,7 @@ std::span<const Protocol> protocols() {
       fastboot_protocol(),   //
       stm32_protocol(),      //
       dfu_protocol(),        //
+      esp_protocol(),        //
   };
   return kProtocols;
 }

@@ -197,7 +197,6 @@ class LibusbPipes final : public UsbPipes {
   UsbInterfaceInfo interface_;
   std::unique_ptr<libusb_device_handle, HandleDeleter> handle_;
   bool claimed_ = false;
-  bool reads_reports_ = false;
   bool closing_ = false;
   std::list<Slot> slots_;
   std::vector<Done> done_;

@@ -8,6 +8,7 @@
 
 #include "device-agent/virtual-board/recovery/device_side.h"
 #include "device-agent/virtual-board/recovery/dfu.h"
+#include "device-agent/virtual-board/recovery/esp.h"
 #include "device-agent/virtual-board/recovery/fastboot.h"
 #include "device-agent/virtual-board/recovery/flash.h"
 #include "device-agent/virtual-board/recovery/stm32.h"
@@ -41,6 +42,12 @@ std::unique_ptr<DeviceSide> dfu(bool dfuse) {
                                      Flash{kDfuPages * kDfuPage, kDfuPage});
 }
 
+// An ESP32-C3 that refuses one block of each image once.
+std::unique_ptr<DeviceSide> esp() {
+  return std::make_unique<EspDevice>(EspBoard{.needed = {}, .nak_block = 1, .naks = 1},
+                                     Flash{kEspSize, kSector});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -50,6 +57,7 @@ struct Row {
 constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
     Row{"stm32", BoardWire::pty, stm32},
+    Row{"esp", BoardWire::tcp, esp},
     Row{"dfu", BoardWire::usb, [] { return dfu(false); }},
     Row{"dfuse", BoardWire::usb, [] { return dfu(true); }},
     Row{"fastboot-usb", BoardWire::usb, [] { return fastboot(false); }},

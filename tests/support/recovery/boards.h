@@ -25,5 +25,6 @@ inline constexpr std::size_t kDfuPage = 2048;
 inline constexpr std::size_t kDfuPages = 64;
 inline constexpr std::size_t kStm32Page = 1024;
 inline constexpr std::size_t kStm32Pages = 128;
+inline constexpr std::size_t kEspSize = 1U << 20U;
 
 }  // namespace sphere::test

@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "libsdk/src/recovery/esp.h"
 #include "libsdk/src/recovery/fastboot.h"
 #include "libsdk/src/recovery/stm32.h"
 #include "sphere/core/encoding.h"
@@ -59,6 +60,16 @@ Result<std::unique_ptr<recovery::Driver>> make_client(std::string_view protocol,
       plan.go.reset();
     }
     return recovery::make_stm32(std::move(plan));
+  }
+  if (protocol == "esp") {
+    recovery::EspPlan plan;
+    for (const auto& [name, bytes] : files) {
+      plan.images.push_back({.offset = hexadecimal(name),
+                             .file = name,
+                             .size = bytes.size(),
+                             .md5 = crypto::md5(bytes)});
+    }
+    return recovery::make_esp(std::move(plan));
   }
   return fail(Errc::not_found, "no such protocol");
 }

@@ -16,5 +16,6 @@ namespace sphere::recovery {
 [[nodiscard]] Protocol fastboot_protocol();
 [[nodiscard]] Protocol stm32_protocol();
 [[nodiscard]] Protocol dfu_protocol();
+[[nodiscard]] Protocol esp_protocol();
 
 }  // namespace sphere::recovery
