@@ -40,6 +40,11 @@ constexpr std::array kDeleteOptions = {kComponent, OptionSpec{.name = "except-co
                                                               .value_name = "ID",
                                                               .help = "Apps that stay"}};
 constexpr std::array kAppOptions = {kComponent};
+constexpr std::array kStatusOptions = {
+    kComponent, OptionSpec{.name = "symbols",
+                           .value_name = "FILE",
+                           .help = "The app's program with its symbols (NAME.out of the build "
+                                   "folder): names the function and line of a crash"}};
 constexpr std::array kStartOptions = {
     kComponent, OptionSpec{.name = "debug-mode",
                            .kind = OptionKind::flag,
@@ -129,7 +134,9 @@ constexpr std::array<std::string_view, 2> kStartExamples = {
     "sphere device app start --component-id 005180bc-402f-4cb3-a662-72937dbcde47"};
 constexpr std::array<std::string_view, 1> kStopExamples = {
     "sphere device app stop --component-id 005180bc-402f-4cb3-a662-72937dbcde47"};
-constexpr std::array<std::string_view, 1> kStatusExamples = {"sphere device app show-status"};
+constexpr std::array<std::string_view, 2> kStatusExamples = {
+    "sphere device app show-status",
+    "sphere device app show-status --symbols out/ARM-Debug/blink.out"};
 constexpr std::array<std::string_view, 2> kOutputExamples = {
     "sphere device app show-output", "sphere device app show-output --follow --lines 10"};
 
@@ -184,8 +191,8 @@ constexpr std::array kCommands = {
                 .examples = kStopExamples},
     CommandSpec{.path = "device app show-status",
                 .needs = Needs::device,
-                .summary = "Show whether apps run",
-                .options = kAppOptions,
+                .summary = "Show whether apps run, how they ended last, and their debug ports",
+                .options = kStatusOptions,
                 .examples = kStatusExamples},
     CommandSpec{.path = "device app show-output",
                 .needs = Needs::device,

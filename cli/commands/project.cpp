@@ -135,9 +135,13 @@ constexpr std::array kRunOptions = {
     OptionSpec{.name = "debug-mode",
                .kind = OptionKind::flag,
                .help = "Start the app under the debugger and show how gdb reaches it"},
+    OptionSpec{.name = "gdb",
+               .kind = OptionKind::flag,
+               .help = "The same, and run gdb with the app's symbols, connected to it"},
 };
-constexpr std::array<std::string_view, 3> kRunExamples = {
-    "sphere project run", "sphere project run blink --follow", "sphere project run --debug-mode"};
+constexpr std::array<std::string_view, 4> kRunExamples = {
+    "sphere project run", "sphere project run blink --follow", "sphere project run --debug-mode",
+    "sphere project run --gdb"};
 
 constexpr std::array<std::string_view, 1> kListExamples = {"sphere project list-templates"};
 

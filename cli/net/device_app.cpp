@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,7 @@
 
 #include "cli/commands/command.h"
 #include "cli/context.h"
+#include "cli/net/app_end.h"
 #include "cli/net/commands.h"
 #include "cli/net/connection.h"
 #include "cli/net/sideload.h"
@@ -71,6 +74,17 @@ Result<Output> for_each_app(Context& context, const Arguments& arguments, Act ac
   return output;
 }
 
+// A file of symbols that is not there is told before anything else.
+Result<void> check_readable(const std::string& file) {
+  if (::access(file.c_str(), R_OK) != 0) {
+    return fail(Errc::not_found, fmt::format("cannot read {}", escape_control(file)),
+                {.reason = "local.file-not-found",
+                 .value = file,
+                 .next = "give the program with its symbols: out/ARM-Debug/NAME.out"});
+  }
+  return {};
+}
+
 // One app under the debugger.
 Result<Output> start_debug(Context& context, const Arguments& arguments) {
   const auto wanted = arguments.value("component-id");
@@ -115,10 +129,96 @@ Result<Output> stop(Context& context, const Arguments& arguments) {
   });
 }
 
+// Adds how the app ended last.
+void add_last_end(json::Value& row, const device_api::App* app, const Symbols& symbols) {
+  const bool ended = app != nullptr && app->last_exit;
+  row.set("restarts", app != nullptr ? json::Value{app->restarts} : json::Value{})
+      .set("lastEnd", ended ? json::Value{end_text(*app->last_exit, symbols)} : json::Value{})
+      .set("lastEndAt", ended ? json::Value{app->last_exit->at} : json::Value{});
+}
+
+// Adds the ports of an app that is debugged.
+void add_debug_ports(json::Value& row, DeviceSession& session, const Guid& component,
+                     bool debugging) {
+  row.set("gdbPort", {}).set("outPort", {}).set("gdbAddress", {}).set("outAddress", {});
+  // The session may have ended since the state was read.
+  const auto ports = debugging ? session.rest.debug_ports(component)
+                               : Result<device::RestClient::DebugPorts>{fail(Errc::not_found, "")};
+  if (!ports) {
+    return;
+  }
+  const auto addresses = debug_addresses(session, *ports);
+  row.set("gdbPort", ports->gdb)
+      .set("outPort", ports->output)
+      .set("gdbAddress", addresses.gdb)
+      .set("outAddress", addresses.output);
+}
+
+Result<json::Value> status_row(DeviceSession& session, const InstalledApp& installed,
+                               const std::vector<device_api::App>& apps, const Symbols& symbols) {
+  SPHERE_TRY_ASSIGN(const AppState state, session.rest.app_state(installed.component_id));
+  const auto id = installed.component_id.text();
+  const auto app = std::ranges::find(apps, id, &device_api::App::component_id);
+  auto row = json::Value{}
+                 .set("componentId", id)
+                 .set("name", installed.name.empty() ? json::Value{} : json::Value{installed.name})
+                 .set("state", to_text(state));
+  add_last_end(row, app == apps.end() ? nullptr : &*app, symbols);
+  add_debug_ports(row, session, installed.component_id, state == AppState::debugging);
+  return row;
+}
+
+// What a table has no room for: empty when it has.
+std::string status_text(const json::Value& rows) {
+  std::vector<std::string> lines;
+  bool more = false;
+  for (const json::Value& row : rows.items()) {
+    const auto id = row.string_at("componentId").value_or("");
+    lines.push_back(fmt::format("{} {} is {}", id,
+                                escape_control(row.string_at("name").value_or("")),
+                                row.string_at("state").value_or("")));
+    if (const auto gdb = row.string_at("gdbAddress")) {
+      more = true;
+      lines.push_back(fmt::format("  gdb: {}", *gdb));
+      lines.push_back(fmt::format("  output: {}", row.string_at("outAddress").value_or("")));
+    }
+    if (const auto end = row.string_at("lastEnd")) {
+      more = true;
+      lines.push_back(fmt::format("  last end: {}", *end));
+      lines.push_back(fmt::format("  at {}; restarts: {}",
+                                  escape_control(row.string_at("lastEndAt").value_or("")),
+                                  row.integer_at("restarts").value_or(0)));
+    }
+  }
+  return more ? join(lines, "\n") : std::string{};
+}
+
+Result<Output> describe_apps(Context& context, DeviceSession& session, const Arguments& arguments) {
+  SPHERE_TRY_ASSIGN(const auto chosen, chosen_apps(session, arguments));
+  // A board without our additions to the API has states only.
+  const auto listed = session.rest.apps();
+  const Symbols symbols{.program = arguments.value("symbols").value_or(""),
+                        .sdk_directory = context.sdk_directory};
+  Output output{.data = json::Array{},
+                .columns = {{.key = "componentId", .heading = "Component ID"},
+                            {.key = "name", .heading = "Name"},
+                            {.key = "state", .heading = "State"}}};
+  for (const InstalledApp& app : chosen) {
+    SPHERE_TRY_ASSIGN(
+        auto row,
+        status_row(session, app, listed ? *listed : std::vector<device_api::App>{}, symbols));
+    output.data.push(std::move(row));
+  }
+  output.text = status_text(output.data);
+  return output;
+}
+
 Result<Output> show_status(Context& context, const Arguments& arguments) {
-  return for_each_app(context, arguments, [](device::RestClient& rest, const Guid& component) {
-    return rest.app_state(component);
-  });
+  if (const auto symbols = arguments.value("symbols")) {
+    SPHERE_TRY(check_readable(*symbols));
+  }
+  SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
+  return noted(context, *session, describe_apps(context, *session, arguments));
 }
 
 Result<std::size_t> line_count(const Arguments& arguments) {

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -12,16 +17,20 @@
 
 #include "cli/commands/command.h"
 #include "cli/context.h"
+#include "cli/net/app_end.h"
 #include "cli/net/commands.h"
 #include "cli/net/connection.h"
 #include "cli/net/sideload.h"
 #include "cli/output/output.h"
 #include "sphere/core/file.h"
+#include "sphere/core/guid.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/image/executable_check.h"
 #include "sphere/json/value.h"
 #include "sphere/project/build.h"
+#include "sphere/project/source_place.h"
 
 namespace sphere::cli {
 namespace {
@@ -78,21 +87,128 @@ std::filesystem::path program_beside(const std::filesystem::path& package) {
   return {};
 }
 
-// Starts the deployed app under the debugger and says with which command gdb gets there.
-Result<void> add_debugger(DeviceSession& session, const Deployed& deployed,
-                          const std::filesystem::path& package, Output& output) {
+bool is_arm_program(const std::filesystem::path& program) {
+  constexpr std::size_t kLargest = std::size_t{256} << 20U;
+  const auto bytes = read_file(program, kLargest);
+  const auto elf = bytes ? image::read_elf(*bytes) : fail(Errc::not_found, "");
+  return elf && elf->machine == image::kMachineArm;
+}
+
+// gdb's words: the program with its symbols, the libraries of its sysroot, the app.
+std::vector<std::string> gdb_words(const Context& context, const std::filesystem::path& program,
+                                   const std::string& address) {
+  std::vector<std::string> words;
+  const auto sysroot = project::newest_sysroot(context.sdk_directory);
+  if (!sysroot.empty() && is_arm_program(program)) {
+    words.insert(words.end(), {"-ex", "set sysroot " + sysroot.string()});
+  }
+  if (!program.empty()) {
+    words.insert(words.end(), {"-ex", "file " + program.string()});
+  }
+  words.insert(words.end(), {"-ex", "target remote " + address});
+  return words;
+}
+
+// The same for a person's shell.
+std::string gdb_line(const std::vector<std::string>& words) {
+  std::string line = "gdb-multiarch";
+  for (const auto& word : words) {
+    line += word == "-ex" ? " -ex" : fmt::format(" '{}'", word);
+  }
+  return line;
+}
+
+// Starts the deployed app under the debugger; gdb's words.
+Result<std::vector<std::string>> add_debugger(const Context& context, DeviceSession& session,
+                                              const Deployed& deployed,
+                                              const std::filesystem::path& package,
+                                              Output& output) {
   SPHERE_TRY_ASSIGN(const auto ports, session.rest.debug_app(deployed.component_id));
   const auto addresses = debug_addresses(session, ports);
-  const auto program = program_beside(package);
-  const auto command = fmt::format("gdb-multiarch {}{}-ex 'target remote {}'", program.string(),
-                                   program.empty() ? "" : " ", addresses.gdb);
+  auto words = gdb_words(context, program_beside(package), addresses.gdb);
+  const auto command = gdb_line(words);
   output.data.set("state", "debugging");
+  output.data.set("gdbPort", ports.gdb);
+  output.data.set("outPort", ports.output);
   output.data.set("gdbAddress", addresses.gdb);
   output.data.set("outAddress", addresses.output);
   output.data.set("gdbCommand", command);
-  output.text = fmt::format("{} stands at its first instruction.\nRun: {}",
-                            escape_control(deployed.name), command);
+  output.text = fmt::format("{} stands at its first instruction; its output is at {}.\nRun: {}",
+                            escape_control(deployed.name), addresses.output, command);
+  return words;
+}
+
+// Becomes gdb: the terminal, Ctrl-C and the exit status are gdb's from then on.
+Result<Output> become_gdb(Context& context, const std::vector<std::string>& words) {
+  for (const char* const program : {"gdb-multiarch", "gdb"}) {
+    std::vector<std::string> texts{program};
+    texts.insert(texts.end(), words.begin(), words.end());
+    std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
+    for (auto& text : texts) {
+      pointers.push_back(text.data());
+    }
+    pointers.push_back(nullptr);
+    context.reporter.verbose("running " + gdb_line(words));
+    ::execvp(program, pointers.data());
+  }
+  return fail(Errc::not_found, "there is no gdb that could be run",
+              {.reason = "local.tool-missing",
+               .value = "gdb-multiarch",
+               .next = "install the Debian package gdb-multiarch; the app waits ten minutes"});
+}
+
+// A look at the app after its first moments: an app that has ended by then is told with the reason.
+Result<void> add_end(Context& context, DeviceSession& session, const Deployed& deployed,
+                     const Symbols& symbols, Output& output) {
+  constexpr std::chrono::milliseconds kMoment{500};
+  constexpr std::chrono::milliseconds kPause{50};
+  const auto until = context.clock.monotonic() + kMoment;
+  while (!context.interrupted) {
+    SPHERE_TRY_ASSIGN(const auto apps, session.rest.apps());
+    const auto app =
+        std::ranges::find(apps, deployed.component_id.text(), &device_api::App::component_id);
+    if (app != apps.end() && app->last_exit) {
+      const auto end = end_text(*app->last_exit, symbols);
+      output.data.set("state", device_api::to_text(app->state)).set("lastEnd", end);
+      output.text = fmt::format("{} has ended: {}", escape_control(deployed.name), end);
+      output.verdict_failed = app->last_exit->kind != "exit" || app->last_exit->code != 0;
+      return {};
+    }
+    if (context.clock.monotonic() > until) {
+      break;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
   return {};
+}
+
+// Lines of the app's output, and between them how it ended, should it.
+void follow(Context& context, std::shared_ptr<DeviceSession> session, const Guid& component,
+            Symbols symbols, Output& output) {
+  output.columns = {{.key = "seq", .heading = "Number"},
+                    {.key = "at", .heading = "At"},
+                    {.key = "text", .heading = "Text"},
+                    {.key = "cut", .heading = "Cut"}};
+  output.text_of = [](const json::Value& line) {
+    return escape_control(line.string_at("text").value_or(""));
+  };
+  output.stream = [&context, session = std::move(session), component,
+                   symbols = std::move(symbols)](const Output::RowSink& sink) -> Result<void> {
+    SPHERE_TRY_ASSIGN(auto created, EndWatch::create(context, *session, component, symbols));
+    const auto watch = std::shared_ptr<EndWatch>{std::move(created)};
+    session->rest.set_cancelled([&context, watch] {
+      watch->look();
+      return context.interrupted.load();
+    });
+    auto done = noted(
+        context, *session,
+        session->rest.app_output(component, true, [&sink](const device_api::OutputLine& line) {
+          return sink(to_json(line));
+        }));
+    watch->look_now();
+    return done;
+  };
 }
 
 Output describe(const Deployed& deployed, const std::filesystem::path& package, bool deleted) {
@@ -110,37 +226,34 @@ Output describe(const Deployed& deployed, const std::filesystem::path& package, 
 }
 
 Result<Output> run(Context& context, const Arguments& arguments) {
+  if (arguments.has("gdb") && arguments.has("follow")) {
+    return fail(Errc::invalid_argument, "--gdb and --follow contradict each other",
+                {.reason = "usage.conflict",
+                 .value = "--gdb",
+                 .next = "give only one of them; the output of a debugged app is at its own port"});
+  }
   // First of all: without a device there is no need to build.
   SPHERE_TRY_ASSIGN(auto opened, connect_device(context));
   // Shared with the stream function, which outlives this call.
   const std::shared_ptr<DeviceSession> session = std::move(opened);
   SPHERE_TRY_ASSIGN(const auto package, build_package(context, arguments));
   SPHERE_TRY_ASSIGN(const auto deleted, noted(context, *session, delete_apps(context, *session)));
-  const bool debug = arguments.has("debug-mode");
+  const bool debug = arguments.has("debug-mode") || arguments.has("gdb");
   SPHERE_TRY_ASSIGN(const auto deployed,
                     noted(context, *session, deploy_package(context, *session, package, debug)));
   Output output = describe(deployed, package, deleted > 0);
   if (debug) {
-    SPHERE_TRY(noted(context, *session, add_debugger(*session, deployed, package, output)));
+    SPHERE_TRY_ASSIGN(
+        const auto words,
+        noted(context, *session, add_debugger(context, *session, deployed, package, output)));
+    return arguments.has("gdb") ? become_gdb(context, words) : Result<Output>{std::move(output)};
   }
-  if (!arguments.has("follow")) {
-    return output;
+  Symbols symbols{.program = program_beside(package), .sdk_directory = context.sdk_directory};
+  if (arguments.has("follow")) {
+    follow(context, session, deployed.component_id, std::move(symbols), output);
+  } else if (deployed.is_app) {
+    SPHERE_TRY(noted(context, *session, add_end(context, *session, deployed, symbols, output)));
   }
-  output.columns = {{.key = "seq", .heading = "Number"},
-                    {.key = "at", .heading = "At"},
-                    {.key = "text", .heading = "Text"},
-                    {.key = "cut", .heading = "Cut"}};
-  output.text_of = [](const json::Value& line) {
-    return escape_control(line.string_at("text").value_or(""));
-  };
-  output.stream = [&context, session,
-                   component = deployed.component_id](const Output::RowSink& sink) {
-    return noted(
-        context, *session,
-        session->rest.app_output(component, true, [&sink](const device_api::OutputLine& line) {
-          return sink(to_json(line));
-        }));
-  };
   return output;
 }
 

@@ -182,6 +182,90 @@ class Debugging(unittest.TestCase):
         self.assertIn("$1 = 5", said)
         self.wait_for_state(component, "stopped")
 
+    def ended(self, component):
+        """The row of `device app show-status` once the app has ended."""
+        until = time.monotonic() + 20
+        while True:
+            [row] = self.product.json("device", "app", "show-status", "--component-id", component,
+                                      "--symbols", self.program)
+            if row["lastEnd"]:
+                return row
+            self.assertLess(time.monotonic(), until, row)
+            time.sleep(0.1)
+
+    def test_an_end_is_told_with_its_place_and_reason(self):
+        for mode, texts in (("crash", ["signal 11 (SIGSEGV)"]), ("exit", ["exit code 7"]),
+                            ("alarm", ["watchdog: signal 14 (SIGALRM)"])):
+            with self.subTest(mode):
+                component = self.deploy(mode)
+                self.product.run("device", "app", "start", "--component-id", component)
+                row = self.ended(component)
+                if mode == "crash" and MACHINE == "native":
+                    texts = [*texts, "nothing is mapped at 0x0"]
+                    if os.path.ismount("/"):  # In a chroot the kernel names files by paths outside of it.
+                        line = next(number for number, text in enumerate(SOURCE.read_text().split("\n"), 1)
+                                    if "(volatile int*)0" in text)
+                        texts += ["/bin/app+0x", f"main (debug_probe.c:{line})"]
+                for text in texts:
+                    self.assertIn(text, row["lastEnd"])
+                self.assertIsNone(row["gdbAddress"])
+                shown = self.product.run("device", "app", "show-status", "--component-id", component,
+                                         "--output", "table").stdout
+                self.assertIn("last end: ", shown)
+                self.rest.delete(component)
+
+    def test_the_ports_of_a_debugged_app_are_shown(self):
+        component = self.debug()
+        [row] = self.product.json("device", "app", "show-status", "--component-id", component)
+        self.assertEqual((row["state"], row["gdbPort"], row["outPort"]), ("debugging", 2345, 2342))
+        self.assertEqual(row["gdbAddress"], str(self.gdb_socket))
+        shown = self.product.run("device", "app", "show-status", "--output", "table").stdout
+        self.assertIn(f"gdb: {self.gdb_socket}", shown)
+
+    def project(self, *arguments):
+        """A project whose cmake has built already."""
+        component = self.deploy(*arguments)
+        project = self.product.home / "project"
+        (project / "out").mkdir(parents=True)
+        (project / "CMakePresets.json").write_text('{"configurePresets": [{"name": "ARM-Debug"}]}')
+        shutil.copy(self.product.home / f"{component}.imagepackage", project / "out/probe.imagepackage")
+        shutil.copy(self.program, project / "out/probe.out")
+        tools = self.product.home / "tools"
+        tools.mkdir()
+        (tools / "cmake").write_text(
+            f"#!/bin/sh\necho '-- Build files have been written to: {project}/out'\n")
+        (tools / "gdb-multiarch").write_text(
+            f"#!/bin/sh\nexec {shutil.which('gdb-multiarch')} -nx -batch \"$@\" -ex 'break step_on' "
+            "-ex continue -ex 'print value' -ex 'info line' -ex delete -ex detach\n")
+        for tool in tools.iterdir():
+            tool.chmod(0o755)
+        sdk = self.product.home / "sdk"
+        (sdk / "CMakeFiles").mkdir(parents=True)
+        self.product.environment["AzureSphereDefaultSDKDir"] = f"{sdk}/"
+        self.product.environment["PATH"] = f"{tools}:{self.product.environment['PATH']}"
+        return component, project
+
+    def test_project_run_starts_gdb_at_the_app(self):
+        component, project = self.project()
+        said = self.product.run("project", "run", project, "--gdb")
+        self.assertIn("$1 = 0\n", said.stdout)
+        self.assertIn("debug_probe.c", said.stdout)  # With the symbols of the build.
+        self.wait_for_state(component, "running")
+
+    def test_project_run_tells_a_crash(self):
+        _, project = self.project("crash")
+        run = self.product.run("project", "run", project, "--output", "json", status=1)
+        self.assertIn("signal 11 (SIGSEGV)", json.loads(run.stdout)["lastEnd"])
+        following = self.product.start("project", "run", project, "--follow")
+        warned = ""
+        while "has ended at" not in warned:
+            line = following.stderr.readline()
+            self.assertTrue(line, warned)
+            warned += line
+        self.assertIn("signal 11 (SIGSEGV)", warned)
+        following.send_signal(signal.SIGINT)
+        following.communicate(timeout=30)
+
     def test_ports_in_any_order_again_and_again(self):
         component = self.debug()
         for turn in range(25):

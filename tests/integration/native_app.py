@@ -83,7 +83,12 @@ class NativeApp(unittest.TestCase):
         fields = self.wait_for_event("AppCrash", lambda fields: fields.get("limit") == "memory")
         self.assertEqual(fields["signal_status"], 9)
         self.assertIn("256 KiB", fields["reason"])
-        self.assertEqual(self.app(component)["lastExit"]["kind"], "limit")
+        last = self.app(component)["lastExit"]
+        self.assertEqual(last["kind"], "limit")
+        self.assertEqual(last["memory"]["budgetBytes"], 256 * 1024)
+        self.assertLessEqual(last["memory"]["usedBytes"], last["memory"]["limitBytes"])
+        [row] = self.product.json("device", "app", "show-status", "--component-id", component)
+        self.assertIn("out of memory: the app needed more than its 256 KiB", row["lastEnd"])
 
     def test_an_unhandled_alarm_is_the_watchdog(self):
         component = self.deploy("alarm")

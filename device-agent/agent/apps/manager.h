@@ -14,6 +14,7 @@
 
 #include "device-agent/agent/apps/admission.h"
 #include "device-agent/agent/apps/app.h"
+#include "device-agent/agent/apps/last_exit.h"
 #include "device-agent/agent/apps/output_log.h"
 #include "device-agent/agent/apps/store.h"
 #include "device-agent/agent/apps/transitions.h"
@@ -22,7 +23,6 @@
 #include "device-agent/agent/event_log.h"
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/refusal.h"
-#include "device-agent/agent/sandbox/crash_record.h"
 #include "device-agent/agent/sandbox/dns_stub.h"
 #include "device-agent/agent/sandbox/firewall.h"
 #include "device-agent/agent/sandbox/launcher.h"
@@ -131,14 +131,9 @@ class AppManager {
   void on_output(App& app);
   void on_process(App& app);
   // How a process ended, gathered before it is let go.
-  struct End {
-    ExitStatus status;
-    std::optional<CrashRecord> crash;
-    bool out_of_memory = false;
-  };
-  [[nodiscard]] static End end_of(const App& app, const ExitStatus& status);
-  void note_exit(App& app, const End& end);
-  void note_signal(const App& app, const End& end, std::string_view kind);
+  [[nodiscard]] static AppEnd end_of(const App& app, const ExitStatus& status);
+  void note_exit(App& app, const AppEnd& end);
+  void note_signal(const App& app, const AppEnd& end);
   void watch_recovery(App& app);
   void restart_later(App& app, std::chrono::nanoseconds delay);
   void detach(App& app);

@@ -27,6 +27,7 @@
 #include "device-agent/agent/apps/app.h"
 #include "device-agent/agent/apps/app_network.h"
 #include "device-agent/agent/apps/executable.h"
+#include "device-agent/agent/apps/last_exit.h"
 #include "device-agent/agent/apps/manager.h"
 #include "device-agent/agent/apps/transitions.h"
 #include "device-agent/agent/apps/verified_file.h"
@@ -366,38 +367,36 @@ void AppManager::restart_later(App& app, std::chrono::nanoseconds delay) {
   });
 }
 
-AppManager::End AppManager::end_of(const App& app, const ExitStatus& status) {
-  End end{.status = status, .crash = {}};
+AppEnd AppManager::end_of(const App& app, const ExitStatus& status) {
+  AppEnd end{.status = status, .crash = {}};
   if (const auto* crash = app.process->crash()) {
     end.crash = *crash;
   }
   const auto* group = app.process->group();
   end.out_of_memory = status.signal == SIGKILL && group != nullptr && group->memory_kills() > 0;
+  end.peak_bytes = end.out_of_memory ? group->peak_bytes() : 0;
   return end;
 }
 
-void AppManager::note_exit(App& app, const End& end) {
-  const int signal = end.status.signal;
-  // The timer of an app that does not handle its signal is its watchdog.
-  const std::string_view by_signal =
-      end.out_of_memory ? "limit" : (signal == SIGALRM ? "watchdog" : "signal");
-  const auto kind = signal == 0 ? std::string_view{"exit"} : by_signal;
-  app.last_exit = {.kind = std::string{kind},
-                   .code = signal != 0 ? signal : end.status.code,
-                   .at = to_rfc3339(parts_.clock->unix_seconds())};
+void AppManager::note_exit(App& app, const AppEnd& end) {
+  app.last_exit =
+      to_last_exit(end,
+                   {.budget_bytes = parts_.memory.app_bytes,
+                    .limit_bytes = group_bytes(parts_.memory, app.executable == Machine::arm)},
+                   app.build_id, to_rfc3339(parts_.clock->unix_seconds()));
   // Ends that the board asked for are no news.
   if (app.phase == Phase::stopping) {
     return;
   }
-  if (signal != 0) {
-    note_signal(app, end, kind);
+  if (end.status.signal != 0) {
+    note_signal(app, end);
   } else {
     parts_.events->add("AppExit", app.stored.component.text(), app.stored.image.text(),
                        json::Value{}.set("exit_code", static_cast<std::int64_t>(end.status.code)));
   }
 }
 
-void AppManager::note_signal(const App& app, const End& end, std::string_view kind) {
+void AppManager::note_signal(const App& app, const AppEnd& end) {
   const auto number = [](int value) { return json::Value{static_cast<std::int64_t>(value)}; };
   const auto component = app.stored.component.text();
   const auto image = app.stored.image.text();
@@ -410,13 +409,12 @@ void AppManager::note_signal(const App& app, const End& end, std::string_view ki
   if (end.crash) {
     fields.set("signal_code", number(end.crash->code));
   }
-  if (kind == "limit") {
-    const bool emulated = app.executable == Machine::arm;
+  if (end.out_of_memory) {
     fields.set("limit", "memory")
-        .set("limit_bytes", static_cast<std::int64_t>(group_bytes(parts_.memory, emulated)))
+        .set("limit_bytes", app.last_exit->memory->limit_bytes)
         .set("reason", fmt::format("the app needed more than its {} KiB of memory",
                                    parts_.memory.app_bytes / 1024));
-  } else if (kind == "watchdog") {
+  } else if (end.status.signal == SIGALRM) {
     fields.set("watchdog", true);
   }
   parts_.events->add("AppCrash", component, image, std::move(fields));

@@ -402,6 +402,15 @@ std::uint64_t AppGroup::memory_bytes() const {
                                                              : "memory.usage_in_bytes")));
 }
 
+std::uint64_t AppGroup::peak_bytes() const {
+  const auto* member = with_memory();
+  return member == nullptr
+             ? 0
+             : number_in(read_value(member->directory / (member->of.version == Controller::v2
+                                                             ? "memory.peak"
+                                                             : "memory.max_usage_in_bytes")));
+}
+
 std::uint64_t AppGroup::user_bytes() const {
   const auto* member = with_memory();
   if (member == nullptr) {

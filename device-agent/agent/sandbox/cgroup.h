@@ -63,6 +63,8 @@ class AppGroup {
   [[nodiscard]] std::uint64_t memory_kills() const;
   // Bytes charged now; 0 without a memory controller.
   [[nodiscard]] std::uint64_t memory_bytes() const;
+  // The most that was charged so far; 0 where the kernel does not keep it.
+  [[nodiscard]] std::uint64_t peak_bytes() const;
   // Bytes of anonymous and shared memory, and of mapped files.
   [[nodiscard]] std::uint64_t user_bytes() const;
   // SIGKILL to everything in the groups.

@@ -65,6 +65,20 @@ Result<RestClient::DebugPorts> RestClient::debug_app(const Guid& component) {
   return DebugPorts{.gdb = *gdb, .output = *output};
 }
 
+Result<RestClient::DebugPorts> RestClient::debug_ports(const Guid& component) {
+  SPHERE_TRY_ASSIGN(const auto answer, get("/sphere/v1/apps/" + component.text() + "/debug"));
+  const auto port_of = [&answer](std::string_view name) {
+    const json::Value* const part = answer.find(name);
+    return part == nullptr ? std::nullopt : part->integer_at("port");
+  };
+  const auto gdb = port_of("gdb");
+  const auto output = port_of("out");
+  if (!gdb || !output) {
+    return bad_answer("gdb.port");
+  }
+  return DebugPorts{.gdb = *gdb, .output = *output};
+}
+
 Result<RestClient::Quota> RestClient::app_quota(const Guid& component) {
   SPHERE_TRY_ASSIGN(const auto answer, get("/app/quota/" + component.text()));
   const auto used = answer.integer_at("UsageKB");

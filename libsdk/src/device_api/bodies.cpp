@@ -79,13 +79,86 @@ constexpr std::array kStateNames{
     StateName{AppState::stopped, "stopped"}, StateName{AppState::debugging, "debugging"}};
 // NOLINTEND(modernize-use-designated-initializers)
 
-LastExit read_last_exit(ObjectReader& outer, const json::Value& value, std::string where) {
+CodePlace read_place(ObjectReader& outer, std::string_view key) {
+  const json::Value* const value = outer.optional(key);
+  if (value == nullptr) {
+    return {};
+  }
+  ObjectReader reader{*value, outer.where(key) + "."};
+  CodePlace place{.address = reader.text("address"),
+                  .module = reader.text_or_empty("module"),
+                  .offset = reader.text_or_empty("offset")};
+  outer.take_error(reader.done());
+  return place;
+}
+
+Crash read_crash(ObjectReader& outer, const json::Value& value, std::string where) {
   ObjectReader reader{value, std::move(where)};
+  Crash crash{.at = read_place(reader, "at"),
+              .caller = read_place(reader, "caller"),
+              .fault_address = reader.text("faultAddress"),
+              .signal_code = reader.integer("signalCode"),
+              .thread = reader.text_or_empty("thread"),
+              .build_id = reader.text_or_empty("buildId")};
+  outer.take_error(reader.done());
+  return crash;
+}
+
+MemoryEnd read_memory_end(ObjectReader& outer, const json::Value& value, std::string where) {
+  ObjectReader reader{value, std::move(where)};
+  const MemoryEnd memory{.budget_bytes = reader.integer("budgetBytes"),
+                         .limit_bytes = reader.integer("limitBytes"),
+                         .used_bytes = reader.integer("usedBytes")};
+  outer.take_error(reader.done());
+  return memory;
+}
+
+LastExit read_last_exit(ObjectReader& outer, const json::Value& value, const std::string& where) {
+  ObjectReader reader{value, where};
   LastExit exit{.kind = reader.text("kind"),
                 .code = reader.integer("code"),
-                .at = reader.text_or_empty("at")};
+                .at = reader.text_or_empty("at"),
+                .crash = {},
+                .memory = {}};
+  if (const json::Value* const crash = reader.optional("crash")) {
+    exit.crash = read_crash(reader, *crash, where + "crash.");
+  }
+  if (const json::Value* const memory = reader.optional("memory")) {
+    exit.memory = read_memory_end(reader, *memory, where + "memory.");
+  }
   outer.take_error(reader.done());
   return exit;
+}
+
+json::Value place_to_json(const CodePlace& place) {
+  if (place.address.empty()) {
+    return {};
+  }
+  return json::Value{}
+      .set("address", place.address)
+      .set("module", text_or_null(place.module))
+      .set("offset", text_or_null(place.offset));
+}
+
+json::Value last_exit_to_json(const LastExit& exit) {
+  auto value =
+      json::Value{}.set("kind", exit.kind).set("code", exit.code).set("at", text_or_null(exit.at));
+  if (exit.crash) {
+    value.set("crash", json::Value{}
+                           .set("at", place_to_json(exit.crash->at))
+                           .set("caller", place_to_json(exit.crash->caller))
+                           .set("faultAddress", exit.crash->fault_address)
+                           .set("signalCode", exit.crash->signal_code)
+                           .set("thread", text_or_null(exit.crash->thread))
+                           .set("buildId", text_or_null(exit.crash->build_id)));
+  }
+  if (exit.memory) {
+    value.set("memory", json::Value{}
+                            .set("budgetBytes", exit.memory->budget_bytes)
+                            .set("limitBytes", exit.memory->limit_bytes)
+                            .set("usedBytes", exit.memory->used_bytes));
+  }
+  return value;
 }
 
 AppState read_state(ObjectReader& reader, std::string_view key) {
@@ -121,12 +194,6 @@ App read_app(ObjectReader& outer, const json::Value& value, const std::string& w
 }
 
 json::Value app_to_json(const App& app) {
-  json::Value last_exit;
-  if (app.last_exit) {
-    last_exit.set("kind", app.last_exit->kind)
-        .set("code", app.last_exit->code)
-        .set("at", text_or_null(app.last_exit->at));
-  }
   return json::Value{}
       .set("componentId", app.component_id)
       .set("imageId", app.image_id)
@@ -136,7 +203,7 @@ json::Value app_to_json(const App& app) {
       .set("temporary", app.temporary)
       .set("signedBy", app.signed_by)
       .set("restarts", app.restarts)
-      .set("lastExit", std::move(last_exit))
+      .set("lastExit", app.last_exit ? last_exit_to_json(*app.last_exit) : json::Value{})
       .set("memoryBytes", app.memory_bytes)
       .set("startedAt", app.started_at ? json::Value{*app.started_at} : json::Value{});
 }

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "sphere/core/encoding.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
 #include "sphere/image/executable_check.h"
@@ -30,10 +31,13 @@ constexpr std::uint8_t kLittleEndian = 1;
 constexpr std::uint32_t kLoad = 1;
 constexpr std::uint32_t kDynamic = 2;
 constexpr std::uint32_t kInterpreter = 3;
+constexpr std::uint32_t kNote = 4;
 constexpr std::uint32_t kGnuStack = 0x6474E551;
 constexpr std::uint32_t kFlagExecute = 1;
 constexpr std::uint32_t kFlagWrite = 2;
 constexpr std::uint32_t kFlagRead = 4;
+constexpr std::uint32_t kBuildIdNote = 3;
+constexpr std::size_t kLongestBuildId = 64;
 constexpr std::uint64_t kTagNeeded = 1;
 constexpr std::uint64_t kTagStringTable = 5;
 constexpr std::uint64_t kTagTextRelocations = 22;
@@ -175,6 +179,34 @@ std::optional<std::string> read_text(Bytes bytes) {
   return text;
 }
 
+// The build id among the notes of a segment; empty when there is none, or the notes are no notes:
+// nothing depends on them.
+std::string build_id_in(Bytes notes) {
+  constexpr std::string_view kOwner{"GNU\0", 4};
+  const auto rounded = [](std::uint32_t size) {
+    return (std::size_t{size} + 3U) & ~std::size_t{3};
+  };
+  Reader reader{notes};
+  while (reader.left() > 0) {  // Each turn takes 12 bytes at least.
+    const auto name_size = reader.little_endian<std::uint32_t>();
+    const auto size = reader.little_endian<std::uint32_t>();
+    const auto type = reader.little_endian<std::uint32_t>();
+    if (!name_size || !size || !type) {
+      return {};
+    }
+    const auto name = reader.bytes(rounded(*name_size));
+    const auto content = reader.bytes(rounded(*size));
+    if (!name || !content) {
+      return {};
+    }
+    if (*type == kBuildIdNote && *size <= kLongestBuildId &&
+        std::ranges::equal(*name, std::as_bytes(std::span{kOwner}))) {
+      return to_hex(content->first(*size));
+    }
+  }
+  return {};
+}
+
 class ElfReader {
  public:
   ElfReader(Bytes file, Header header) : file_{file}, header_{std::move(header)} {}
@@ -219,6 +251,8 @@ class ElfReader {
         return broken("interpreter", offset);
       }
       header_.info.interpreter = *std::move(text);
+    } else if (header.type == kNote && header_.info.build_id.empty()) {
+      header_.info.build_id = build_id_in(content);
     }
     return {};
   }

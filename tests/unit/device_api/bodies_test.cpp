@@ -36,6 +36,17 @@ constexpr std::string_view kApps =
     R"("lastExit":{"kind":"signal","code":11,"at":"2026-07-31T00:00:00Z"},"memoryBytes":4096,)"
     R"("startedAt":null}]})";
 
+constexpr std::string_view kEnds =
+    R"({"apps":[{"componentId":"a","imageId":"b","name":"blink","type":"highLevel",)"
+    R"("state":"stopped","temporary":false,"signedBy":"development","restarts":2,)"
+    R"("lastExit":{"kind":"signal","code":11,"at":null,"crash":{"at":{"address":"0x401139",)"
+    R"("module":"/bin/app","offset":"0x1139"},"caller":null,"faultAddress":"0x0","signalCode":1,)"
+    R"("thread":"app","buildId":null}},"memoryBytes":0,"startedAt":null},)"
+    R"({"componentId":"c","imageId":"d","name":"eater","type":"highLevel",)"
+    R"("state":"running","temporary":false,"signedBy":"development","restarts":1,)"
+    R"("lastExit":{"kind":"limit","code":9,"at":null,"memory":{"budgetBytes":262144,)"
+    R"("limitBytes":589824,"usedBytes":589824}},"memoryBytes":4096,"startedAt":null}]})";
+
 constexpr std::string_view kBoard =
     R"({"api":"1.0.0","agent":"0.1.0","osVersion":"26.11","board":{"id":"mt3620-rdb","name":"demo",)"
     R"("virtual":true},"features":["emulated-apps"],"limits":{"maxImageBytes":67108864,)"
@@ -46,6 +57,7 @@ constexpr std::string_view kBoard =
 TEST_CASE("bodies are written as they were read", "[device_api]") {
   CHECK(json::to_compact(to_json(*api::images_from_json(parsed(kImages)))) == kImages);
   CHECK(json::to_compact(to_json(*api::apps_from_json(parsed(kApps)))) == kApps);
+  CHECK(json::to_compact(to_json(*api::apps_from_json(parsed(kEnds)))) == kEnds);
   CHECK(json::to_compact(to_json(*api::board_info_from_json(parsed(kBoard)))) == kBoard);
 
   const std::string_view security =
@@ -108,6 +120,12 @@ TEST_CASE("a wrong shape is corrupt and names the key", "[device_api]") {
                   R"("restart_required":false,"components":[1]})")))},
       {"state", "apps[0].state", drop(api::apps_from_json(replaced(kApps, "running", "run")))},
       {"exit", "apps[0].lastExit.code", drop(api::apps_from_json(replaced(kApps, "11", "1.5")))},
+      {"place", "apps[0].lastExit.crash.at.address",
+       drop(api::apps_from_json(replaced(kEnds, R"("0x401139")", "7")))},
+      {"fault", "apps[0].lastExit.crash.faultAddress",
+       drop(api::apps_from_json(replaced(kEnds, R"("0x0")", "null")))},
+      {"limit", "apps[1].lastExit.memory.limitBytes",
+       drop(api::apps_from_json(replaced(kEnds, "589824", "true")))},
       {"nested object", "board",
        drop(api::board_info_from_json(
            replaced(kBoard, R"({"id":"mt3620-rdb","name":"demo","virtual":true})", "[]")))},

@@ -66,6 +66,8 @@ class RestClient {
     std::int64_t gdb = 0, output = 0;
   };
   [[nodiscard]] Result<DebugPorts> debug_app(const Guid& component);
+  // Those of an app that is debugged already.
+  [[nodiscard]] Result<DebugPorts> debug_ports(const Guid& component);
   struct Quota {
     std::int64_t used_kb = 0, limit_kb = 0;
   };

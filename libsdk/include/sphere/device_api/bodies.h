@@ -52,10 +52,31 @@ enum class AppState : std::uint8_t { running, not_present, stopped, debugging };
 [[nodiscard]] std::string_view to_text(AppState state);  // "running", "notPresent", ...
 [[nodiscard]] Result<AppState> parse_app_state(std::string_view text);
 
+// A place in the code of an app; numbers are hexadecimal, "0x1f40".
+struct CodePlace {
+  std::string address;
+  // The file that was mapped there and the place in it; empty when it was no file.
+  std::string module, offset;
+};
+// Where a signal met an app. Emulated apps have none: the emulator tells the signal only.
+struct Crash {
+  CodePlace at, caller;  // `caller`: from the stack or the link register; may be empty.
+  std::string fault_address;
+  std::int64_t signal_code = 0;  // si_code
+  std::string thread, build_id;  // Of the app's program; empty: it has none.
+};
+// What an app that was killed for want of memory had.
+struct MemoryEnd {
+  std::int64_t budget_bytes = 0;  // What an app may use,
+  std::int64_t limit_bytes = 0;   // and with what the kernel charges beside it: where it is killed.
+  std::int64_t used_bytes = 0;    // At most, of the latter; 0: not known.
+};
 struct LastExit {
   std::string kind;  // exit, signal, limit, watchdog
   std::int64_t code = 0;
   std::string at;  // RFC 3339
+  std::optional<Crash> crash = {};
+  std::optional<MemoryEnd> memory = {};
 };
 struct App {  // GET /sphere/v1/apps
   std::string component_id, image_id, name;

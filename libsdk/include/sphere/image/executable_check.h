@@ -46,6 +46,7 @@ struct ElfInfo {
   std::vector<ElfSegment> segments = {};
   bool executable_stack = false;  // PT_GNU_STACK asks for one.
   bool text_relocations = false;  // DT_TEXTREL or DF_TEXTREL.
+  std::string build_id = {};      // Hexadecimal digits of the GNU note; empty: none.
 };
 
 // Reads the headers, dynamic section included, of a little-endian ELF file, with every offset
