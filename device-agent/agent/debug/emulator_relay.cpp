@@ -95,10 +95,14 @@ void EmulatorRelay::on_client() {
     return;
   }
   if (count <= 0) {
-    lose_client();
+    detaching_ ? let_go() : lose_client();
     return;
   }
   const std::string_view text{bytes.data(), static_cast<std::size_t>(count)};
+  if (detaching_) {  // It has taken the answer: its next write would fail otherwise.
+    let_go();
+    return;
+  }
   if (halting_) {
     early_ += text.substr(0, kGdbPacketBytes - std::min(early_.size(), kGdbPacketBytes));
     return;
@@ -168,7 +172,7 @@ void EmulatorRelay::on_answer(const GdbReader::Item& item) {
   } else if (item.payload == "OK" && request.starts_with('z')) {
     breakpoints_.erase(request.substr(1));
   } else if (item.payload == "OK" && request.starts_with('D')) {
-    let_go();
+    detaching_ = true;
   }
 }
 

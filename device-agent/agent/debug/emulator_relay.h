@@ -58,6 +58,7 @@ class EmulatorRelay final : public DebugTarget {
   bool halting_ = false;    // Interrupted by the relay itself.
   bool run_after_ = false;  // What becomes of the app behind own_.
   bool cleaning_ = false;   // Its gdb has left.
+  bool detaching_ = false;  // gdb has its answer, and acknowledges it yet.
   bool detached_ = false;
 };
 
