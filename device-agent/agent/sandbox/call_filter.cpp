@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/call_filter.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -190,10 +191,62 @@ void append(FilterProgram& program, const FilterProgram& code) {
   program.insert(program.end(), code.begin(), code.end());
 }
 
-// "When the number is this, then ... and end", which needs no far jump.
-void add_call(FilterProgram& program, int number, const FilterProgram& code) {
-  program.push_back(jump_if(BPF_JEQ, static_cast<std::uint32_t>(number), 0, code.size()));
-  append(program, code);
+// What to do with the numbers from `first` to `last`.
+struct CallRange {
+  std::uint32_t first = 0, last = 0;
+  FilterProgram code = {};  // Ends with a return; empty: allowed.
+};
+
+// In order, runs of allowed numbers in one.
+std::vector<CallRange> merge_ranges(std::vector<CallRange> ranges) {
+  std::ranges::stable_sort(ranges, {}, &CallRange::first);
+  std::vector<CallRange> merged;
+  for (auto& range : ranges) {
+    if (!merged.empty() && merged.back().code.empty() && range.code.empty() &&
+        merged.back().last + 1 == range.first) {
+      merged.back().last = range.last;
+    } else {
+      merged.push_back(std::move(range));
+    }
+  }
+  return merged;
+}
+
+// A search tree over the ranges: the kernel runs a filter for each call of the app, and when it
+// loads one, for every number there is. Numbers in no range are refused.
+FilterProgram search_code(std::span<const CallRange> ranges) {
+  if (ranges.empty()) {
+    return {give_error(EPERM)};
+  }
+  if (ranges.size() == 1) {
+    const auto& range = ranges.front();
+    FilterProgram code = range.code.empty() ? FilterProgram{give(SECCOMP_RET_ALLOW)} : range.code;
+    FilterProgram test;
+    if (range.first == range.last) {
+      test = {jump_if(BPF_JEQ, range.first, 1, 0), give_error(EPERM)};
+    } else {
+      test = {jump_if(BPF_JGE, range.first, 0, 1), jump_if(BPF_JGT, range.last, 0, 1),
+              give_error(EPERM)};
+    }
+    append(test, code);
+    return test;
+  }
+  const auto lower = search_code(ranges.first(ranges.size() / 2));
+  // A conditional jump goes 255 instructions far, this one anywhere.
+  FilterProgram code = {jump_if(BPF_JGE, ranges[ranges.size() / 2].first, 0, 1),
+                        statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(lower.size()))};
+  append(code, lower);
+  append(code, search_code(ranges.subspan(ranges.size() / 2)));
+  return code;
+}
+
+// One call's range in `ranges`; nothing where the ABI has no such call.
+void add_call(std::vector<CallRange>& ranges, CallAbi abi, std::string_view name,
+              FilterProgram code = {}) {
+  if (const int number = call_number(abi, name); number >= 0) {
+    const auto both = static_cast<std::uint32_t>(number);
+    ranges.push_back({.first = both, .last = both, .code = std::move(code)});
+  }
 }
 
 FilterProgram start_of_program(CallAbi abi) {
@@ -234,49 +287,43 @@ int call_number(CallAbi abi, std::string_view name) {
 }
 
 FilterProgram compile_filter(const FilterKey& key, CallAbi abi) {
-  auto program = start_of_program(abi);
+  std::vector<CallRange> ranges;
   for (const auto& call : plain_calls()) {
-    const int number = call_number(abi, call.name);
-    if (number >= 0 && (call.group != CallGroup::emulator || key.emulated)) {
-      add_call(program, number, {give(SECCOMP_RET_ALLOW)});
+    if (call.group != CallGroup::emulator || key.emulated) {
+      add_call(ranges, abi, call.name);
     }
   }
   for (const auto& call : guarded_calls(key)) {
-    const int number = call_number(abi, call.name);
-    if (number < 0) {
-      continue;
-    }
     FilterProgram code;
     for (const auto& clause : call.allowed) {
       append(code, clause_code(clause));
     }
     code.push_back(give_error(call.otherwise));
-    add_call(program, number, code);
+    add_call(ranges, abi, call.name, std::move(code));
   }
-  program.push_back(give_error(EPERM));
+  auto program = start_of_program(abi);
+  append(program, search_code(merge_ranges(std::move(ranges))));
   return program;
 }
 
 FilterProgram compile_init_filter(CallAbi abi, bool debug) {
-  auto program = start_of_program(abi);
-  const auto allow = [&](std::initializer_list<const char*> names) {
-    for (const auto* name : names) {
-      if (const int number = call_number(abi, name); number >= 0) {
-        add_call(program, number, {give(SECCOMP_RET_ALLOW)});
-      }
-    }
-  };
-  allow({"wait4", "waitid", "sendto", "exit_group", "exit", "rt_sigreturn", "restart_syscall",
-         "brk", "munmap", "ptrace", "openat", "open", "read", "close", "fstat", "newfstatat",
-         "statx", "lseek", "fcntl"});
+  std::vector<CallRange> ranges;
+  for (const auto* name : {"wait4", "waitid", "sendto", "exit_group", "exit", "rt_sigreturn",
+                           "restart_syscall", "brk", "munmap", "ptrace", "openat", "open", "read",
+                           "close", "fstat", "newfstatat", "statx", "lseek", "fcntl"}) {
+    add_call(ranges, abi, name);
+  }
   if (debug) {
-    allow({"poll", "ppoll", "recvmsg", "recvfrom"});
+    for (const auto* name : {"poll", "ppoll", "recvmsg", "recvfrom"}) {
+      add_call(ranges, abi, name);
+    }
   }
   // malloc() may ask for another page for the last message.
   FilterProgram map = clause_code({{.argument = 2, .mask = PROT_EXEC, .value = 0}});
   map.push_back(give_error(EPERM));
-  add_call(program, call_number(abi, abi == CallAbi::armhf ? "mmap2" : "mmap"), map);
-  program.push_back(give_error(EPERM));
+  add_call(ranges, abi, abi == CallAbi::armhf ? "mmap2" : "mmap", std::move(map));
+  auto program = start_of_program(abi);
+  append(program, search_code(merge_ranges(std::move(ranges))));
   return program;
 }
 

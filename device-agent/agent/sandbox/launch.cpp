@@ -123,16 +123,21 @@ void become_init(const FilterProgram& filter, int changes = -1) {
   if (app < 0) {
     refuse_with({.layer = "L1", .what = "make the app's process", .number = errno});
   }
-  if (plan.debug && !plan.emulated) {
-    auto traced = TracedApp::seize(app);
-    if (!traced) {
-      refuse_with({.layer = "L12", .what = "trace the app for the debugger", .number = errno});
-    }
-    become_init(filter, changes.get());
-    serve_debugger(*traced);
+  const bool stub = plan.debug && !plan.emulated;
+  auto traced = stub ? TracedApp::seize(app) : std::nullopt;
+  if (stub && !traced) {
+    refuse_with({.layer = "L12", .what = "trace the app for the debugger", .number = errno});
   }
   // An emulated app's registers are those of the emulator: nothing to see.
   auto watch = plan.emulated || !plan.watch_crashes ? std::nullopt : AppWatch::trace(app);
+  if (const auto detached = detach_old_root(start.pivoted); !detached) {
+    refuse_with(detached.error());
+  }
+  send_message(kStatusDescriptor, json::Value{}.set("detached", true));
+  if (traced) {
+    become_init(filter, changes.get());
+    serve_debugger(*traced);
+  }
   become_init(filter);
   send_message(0, watch ? watch->wait() : AppWatch{app}.wait());
   ::_exit(EXIT_SUCCESS);

@@ -19,10 +19,11 @@ namespace sphere::agent {
 // Should the agent end before the start is over, nobody answers at the gate, and the app's process
 // ends; later the parent-death signal ends the init.
 //
-// Messages on the status socket: {"layer", "what", "errno"} for a refusal, {"exit": code} or
-// {"signal": number}. On the gate: {"map": bool} asks the agent to write the user map and is
-// answered {"go": true}; {"ready": ...} at the gate, answered {"go": true}; then the socket closes
-// with the exec, or {"layer", ...} says that it failed.
+// Messages on the status socket: {"detached": true} when the old root is gone, which the app's
+// process does not wait for but the agent does; {"layer", "what", "errno"} for a refusal, {"exit":
+// code} or
+// {"signal": number}. On the gate: {"ready": ...}, answered {"go": true}; then the socket
+// closes with the exec, or {"layer", ...} says that it failed.
 [[nodiscard]] int run_launcher(const LauncherFaults& faults = {});
 
 }  // namespace sphere::agent

@@ -39,6 +39,7 @@
 #include "device-agent/agent/sandbox/self_check.h"
 #include "device-agent/agent/sandbox/spawn.h"
 #include "device-agent/agent/sandbox/step.h"
+#include "device-agent/agent/sandbox/user_namespace.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/process.h"
@@ -150,20 +151,6 @@ Result<std::optional<GateMessage>> receive_gate(int gate) {
   return message;
 }
 
-Result<void> write_map(pid_t pid, const Plan& plan) {
-  const auto line = fmt::format("{} {} 1\n", plan.uid, plan.rootless ? 0 : plan.uid);
-  for (const auto& [name, text] : {std::pair{"setgroups", std::string{"deny"}},
-                                   std::pair{"gid_map", line}, std::pair{"uid_map", line}}) {
-    const auto path = fmt::format("/proc/{}/{}", pid, name);
-    const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-    if (!file) {
-      return tl::unexpected<Error>{system_error("open", path, errno)};
-    }
-    SPHERE_TRY(write_all(file.get(), std::as_bytes(std::span{text}), path));
-  }
-  return {};
-}
-
 class SandboxedApp final : public AppProcess {
  public:
   SandboxedApp(Descriptor status, pid_t init) : status_{std::move(status)}, init_{init} {}
@@ -243,6 +230,7 @@ struct Sockets {
 struct Start {
   const fs::path& program;
   const AppTree& tree;
+  int users;  // The app's user namespace, or negative.
   LaunchOrder& order;
   int filters;  // Sealed file with the programs of layer L10.
   const AppGroup* group;
@@ -270,6 +258,9 @@ Result<pid_t> start_init(const Start& start, Sockets& sockets) {
                       {sockets.gate.theirs.get(), kGateDescriptor},
                       {plan.get(), kPlanDescriptor},
                       {start.filters, kFilterDescriptor}}};
+  if (start.users >= 0) {
+    wish.pass.emplace_back(start.users, kUsersDescriptor);
+  }
   int number = kFirstGroupDescriptor;
   for (std::size_t i = 0; i < order.plan.groups; ++i) {
     wish.pass.emplace_back(start.group->join()[i].get(), number++);
@@ -295,11 +286,13 @@ Result<pid_t> start_init(const Start& start, Sockets& sockets) {
 // The failure that the init reported while the gate was awaited, or that it simply ended.
 Error gate_closed(int status) {
   pollfd polled = {.fd = status, .events = POLLIN, .revents = 0};
-  if (::poll(&polled, 1, 1000) > 0) {
-    if (const auto message = receive_message(status)) {
-      if (auto refused = refusal_in(*message)) {
-        return std::move(*refused);
-      }
+  while (::poll(&polled, 1, 1000) > 0) {
+    const auto message = receive_message(status);
+    if (!message) {
+      break;
+    }
+    if (auto refused = refusal_in(*message)) {
+      return std::move(*refused);
     }
   }
   return Error{Errc::io, "the app's process ended before its start"};
@@ -315,6 +308,20 @@ ChildFacts facts_of(const json::Value& message) {
           .landlock = flag("landlock")};
 }
 
+// The init takes the old root away while the app's process gives up its rights.
+Result<void> await_detached(int status) {
+  SPHERE_TRY(wait_readable(status));
+  const auto message = receive_message(status);
+  if (message) {
+    if (auto refused = refusal_in(*message)) {
+      return tl::unexpected<Error>{*std::move(refused)};
+    }
+  }
+  return message && message->boolean_at("detached").value_or(false)
+             ? Result<void>{}
+             : fail(Errc::io, "the app's init ended before its start");
+}
+
 // Of an emulated app the emulator is executed.
 std::optional<FileIdentity> program_of(const Plan& plan, const AppTree& tree) {
   return plan.emulated ? std::nullopt : tree.identity(plan.entry_point);
@@ -324,36 +331,27 @@ std::optional<FileIdentity> program_of(const Plan& plan, const AppTree& tree) {
 Result<void> await_gate(const Start& start, const Sockets& sockets, SandboxedApp& app,
                         SandboxReport& report) {
   const auto& order = start.order;
-  while (true) {
-    SPHERE_TRY_ASSIGN(const auto message, receive_gate(sockets.gate.ours.get()));
-    if (!message) {
-      return tl::unexpected<Error>{gate_closed(sockets.status.ours.get())};
-    }
-    if (auto refused = refusal_in(message->body)) {
-      return tl::unexpected<Error>{std::move(*refused)};
-    }
-    if (message->body.boolean_at("map").value_or(false)) {
-      if (auto written = write_map(message->sender, order.plan); !written) {
-        return tl::unexpected<Error>{
-            layer_error("L2", "write the user map: " + written.error().message(), 0)};
-      }
-      send_message(sockets.gate.ours.get(), json::Value{}.set("go", true));
-      continue;
-    }
-    app.hold(message->sender);
-    report = self_check(order.plan, message->sender, facts_of(message->body),
-                        {.program = program_of(order.plan, start.tree),
-                         .group = app.group(),
-                         .firewall = order.firewall});
-    if (!report.passed) {
-      const auto& found = report.layers.back().found;
-      return fail(Errc::permission, "the sandbox is not as planned: " + found,
-                  {.reason = "board.sandbox",
-                   .value = found.substr(0, found.find(' ')),
-                   .next = "see docs/sandbox.md"});
-    }
-    return {};
+  SPHERE_TRY_ASSIGN(const auto message, receive_gate(sockets.gate.ours.get()));
+  if (!message) {
+    return tl::unexpected<Error>{gate_closed(sockets.status.ours.get())};
   }
+  if (auto refused = refusal_in(message->body)) {
+    return tl::unexpected<Error>{std::move(*refused)};
+  }
+  SPHERE_TRY(await_detached(sockets.status.ours.get()));
+  app.hold(message->sender);
+  report = self_check(order.plan, message->sender, facts_of(message->body),
+                      {.program = program_of(order.plan, start.tree),
+                       .group = app.group(),
+                       .firewall = order.firewall});
+  if (!report.passed) {
+    const auto& found = report.layers.back().found;
+    return fail(Errc::permission, "the sandbox is not as planned: " + found,
+                {.reason = "board.sandbox",
+                 .value = found.substr(0, found.find(' ')),
+                 .next = "see docs/sandbox.md"});
+  }
+  return {};
 }
 
 // Lets the app go; the gate closes when its program has been executed.
@@ -413,29 +411,45 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
 
 }  // namespace
 
-Result<std::shared_ptr<const AppTree>> SandboxLauncher::tree_for(const LaunchOrder& order) {
+Result<SandboxLauncher::Ground*> SandboxLauncher::ground_for(const LaunchOrder& order) {
   const auto uid = order.plan.uid;
-  if (const auto kept = trees_.find(uid); kept != trees_.end()) {
-    if (kept->second->serves(order.plan, order.package)) {
-      return kept->second;
+  if (const auto kept = grounds_.find(uid); kept != grounds_.end()) {
+    if (kept->second.tree->serves(order.plan, order.package)) {
+      return &kept->second;
     }
-    trees_.erase(kept);
+    grounds_.erase(kept);
   }
-  const auto place = order.plan.staging / fmt::format("{}.{}", uid, ++trees_made_);
+  Ground ground{.tree = nullptr, .users = {}, .number = ++grounds_made_};
+  const auto place = order.plan.staging / fmt::format("{}.{}", uid, ground.number);
   auto built = AppTree::build(order.plan, order.package, place);
   if (!built) {
     const auto& failure = built.error();
     return tl::unexpected<Error>{layer_error(failure.layer, failure.what, failure.number)};
   }
-  std::shared_ptr<const AppTree> tree = *std::move(built);
-  std::uint64_t kept = tree->bytes();
-  for (const auto& [user, other] : trees_) {
-    kept += other->bytes();
+  ground.tree = *std::move(built);
+  if (order.plan.user_namespace) {
+    auto users = make_user_namespace(order.plan);
+    if (!users) {
+      return tl::unexpected<Error>{
+          layer_error("L2", "make the app's user namespace: " + users.error().message(), 0)};
+    }
+    ground.users = *std::move(users);
   }
-  if (kept <= kKeptTreeBytes) {
-    trees_.emplace(uid, tree);
+  make_room(ground.tree->bytes());
+  return &grounds_.emplace(uid, std::move(ground)).first->second;
+}
+
+// The oldest go first.
+void SandboxLauncher::make_room(std::uint64_t bytes) {
+  const auto number = [](const auto& entry) { return entry.second.number; };
+  for (const auto& [uid, ground] : grounds_) {
+    bytes += ground.tree->bytes();
   }
-  return tree;
+  while (!grounds_.empty() && (bytes > kKeptTreeBytes || grounds_.size() >= kMostKept)) {
+    const auto oldest = std::ranges::min_element(grounds_, {}, number);
+    bytes -= oldest->second.tree->bytes();
+    grounds_.erase(oldest);
+  }
 }
 
 Launch SandboxLauncher::launch(const LaunchOrder& wish) {
@@ -448,17 +462,18 @@ Launch SandboxLauncher::launch(const LaunchOrder& wish) {
     SPHERE_TRY_ASSIGN(auto group, make_group(groups_, order));
     SPHERE_TRY_ASSIGN(const auto* filters, filters_.get(order.plan.filter));
     order.plan.filter_bytes = filters->app_bytes;
-    SPHERE_TRY_ASSIGN(const auto tree, tree_for(order));
-    order.plan.staging = tree->place();
+    SPHERE_TRY_ASSIGN(const auto* ground, ground_for(order));
+    order.plan.staging = ground->tree->place();
     const Start start = {.program = program_,
-                         .tree = *tree,
+                         .tree = *ground->tree,
+                         .users = ground->users.get(),
                          .order = order,
                          .filters = filters->file.get(),
                          .group = group.get()};
     return launch_app(start, result.report, std::move(group));
   }();
   if (!process) {
-    trees_.erase(order.plan.uid);  // Whatever is wrong with it is not used again.
+    grounds_.erase(order.plan.uid);  // Whatever is wrong with it is not used again.
     result.report.passed = false;
     if (result.report.layers.empty()) {
       const auto& layer = process.error().hint().value;

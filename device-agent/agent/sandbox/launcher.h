@@ -66,8 +66,10 @@ class Launcher {
   [[nodiscard]] virtual Launch launch(const LaunchOrder& order) = 0;
 };
 
-// What trees that are kept for the next start may hold together: the room for images of a board.
+// What trees that are kept for the next start may hold together, the room for images of a board,
+// and how many there may be.
 inline constexpr std::uint64_t kKeptTreeBytes = std::uint64_t{1} << 20U;
+inline constexpr std::size_t kMostKept = 16;
 
 // Apps as processes in sandboxes. Apps die with the thread that launched them.
 class SandboxLauncher final : public Launcher {
@@ -79,14 +81,20 @@ class SandboxLauncher final : public Launcher {
   [[nodiscard]] Launch launch(const LaunchOrder& order) override;
 
  private:
-  Result<std::shared_ptr<const AppTree>> tree_for(const LaunchOrder& order);
+  // What does not differ between the starts of an app and is made for the first of them.
+  struct Ground {
+    std::unique_ptr<const AppTree> tree;
+    Descriptor users;  // The user namespace.
+    std::uint64_t number = 0;
+  };
+  Result<Ground*> ground_for(const LaunchOrder& order);
+  void make_room(std::uint64_t bytes);
 
   std::filesystem::path program_;
   GroupTree groups_;
   FilterCache filters_;
-  // Of each user the last tree, for its next start; an app that runs holds its own besides.
-  std::map<std::uint32_t, std::shared_ptr<const AppTree>> trees_;
-  std::uint64_t trees_made_ = 0;
+  std::map<std::uint32_t, Ground> grounds_;  // Of each uid the last. Apps that run do not need it.
+  std::uint64_t grounds_made_ = 0;
 };
 
 // The qemu-user program for 32-bit ARM on PATH. Error: not_found (local.tool-missing).

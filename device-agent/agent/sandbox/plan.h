@@ -25,7 +25,8 @@ inline constexpr int kEmulatorDescriptor = 7;
 inline constexpr int kFilterDescriptor = 8;  // Sealed memfd: BPF programs of the app and its init.
 inline constexpr int kFirstGroupDescriptor = 9;  // Plan::groups of AppGroup::join().
 inline constexpr std::size_t kMostGroups = 3;    // Memory, processes, CPU of cgroup v1.
-inline constexpr int kDebugDescriptor = 12;      // Init and agent, for gdb: SEQPACKET.
+inline constexpr int kUsersDescriptor = 12;      // The app's user namespace, if it has one.
+inline constexpr int kDebugDescriptor = 13;      // Init and agent, for gdb: SEQPACKET.
 inline constexpr std::string_view kEmulatorDebugSocket = "/tmp/.gdb";  // Of the emulator.
 
 inline constexpr std::uint32_t kFirstAppUid = 100000;

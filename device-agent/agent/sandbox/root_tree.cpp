@@ -47,16 +47,10 @@ Step change_root(bool pivot, bool& pivoted) {
   if (pivot && !pivoted) {
     return require(false, "L4", "change the root directory");
   }
-  if (pivoted) {
-    // The old root lies on top of the new one.
-    if (auto dropped = require(::umount2(".", MNT_DETACH) == 0, "L4", "detach the old root");
-        !dropped) {
-      return dropped;
-    }
-  } else if (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0) {
+  if (!pivoted && (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0)) {
     return require(false, "L4", "change the root directory");
   }
-  return require(::chdir("/") == 0, "L4", "enter the new root");
+  return {};
 }
 
 }  // namespace
@@ -71,6 +65,11 @@ Step enter_root_tree(const Plan& plan, const LauncherFaults& faults, bool& pivot
     return rest;
   }
   return change_root(plan.pivot_root, pivoted);
+}
+
+Step detach_old_root(bool pivoted) {
+  return require((!pivoted || ::umount2(".", MNT_DETACH) == 0) && ::chdir("/") == 0, "L4",
+                 "detach the old root");
 }
 
 }  // namespace sphere::agent

@@ -13,4 +13,8 @@ namespace sphere::agent {
 // its place.
 [[nodiscard]] Step enter_root_tree(const Plan& plan, const LauncherFaults& faults, bool& pivoted);
 
+// Takes away the old root, which lies on top of the new one after a pivot_root(). The kernel makes
+// its caller wait; other processes of the mount namespace do not notice.
+[[nodiscard]] Step detach_old_root(bool pivoted);
+
 }  // namespace sphere::agent

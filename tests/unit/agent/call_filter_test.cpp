@@ -59,6 +59,12 @@ std::uint32_t run(const FilterProgram& program, const Call& call) {
       case BPF_JMP | BPF_JGE | BPF_K:
         at += accumulator >= line.k ? line.jt : line.jf;
         break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        at += accumulator > line.k ? line.jt : line.jf;
+        break;
+      case BPF_JMP | BPF_JA:
+        at += line.k;
+        break;
       case BPF_RET | BPF_K:
         return line.k;
       default:
@@ -271,7 +277,10 @@ TEST_CASE("filters fit the kernel and every jump stays inside") {
       CHECK(program.size() < BPF_MAXINSNS);
       for (std::size_t at = 0; at < program.size(); ++at) {
         if (BPF_CLASS(program[at].code) == BPF_JMP) {
-          CHECK(at + 1 + std::max(program[at].jt, program[at].jf) < program.size());
+          const auto far = BPF_OP(program[at].code) == BPF_JA
+                               ? program[at].k
+                               : std::uint32_t{std::max(program[at].jt, program[at].jf)};
+          CHECK(at + 1 + far < program.size());
         }
       }
     }
