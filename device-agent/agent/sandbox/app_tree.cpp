@@ -212,6 +212,12 @@ Step mount_image(const image::FileSystem& files, const fs::path& target) {
   return seal_tmpfs(target, kFlags, "L3b");
 }
 
+// Of a package of either format, which has been verified: its last bytes.
+std::span<const std::byte> signature_of(std::span<const std::byte> package) {
+  constexpr std::size_t kSignatureBytes = 64;
+  return package.last(std::min(package.size(), kSignatureBytes));
+}
+
 // Whether the file at `path` has exactly the bytes of `entry`.
 bool same_file(const image::FileSystem& files, const image::FileEntry& entry,
                const fs::path& path) {
@@ -235,11 +241,15 @@ bool same_file(const image::FileSystem& files, const image::FileEntry& entry,
 
 }  // namespace
 
-AppTree::AppTree(const Plan& plan, fs::path place)
+AppTree::AppTree(const Plan& plan, std::span<const std::byte> package, fs::path place)
     : image_{image_path(plan)},
       resolver_{plan.resolver},
       libraries_{plan.libraries},
-      place_{std::move(place)} {}
+      place_{std::move(place)},
+      package_bytes_{package.size()} {
+  const auto signature = signature_of(package);
+  signature_.assign(signature.begin(), signature.end());
+}
 
 AppTree::~AppTree() {
   ::umount2(place_.c_str(), MNT_DETACH);
@@ -259,7 +269,7 @@ tl::expected<std::unique_ptr<AppTree>, StepFailure> AppTree::build(
   }
   // From here on it is taken away whatever happens.
   std::unique_ptr<AppTree> tree{
-      new AppTree{plan, place}};  // NOLINT(cppcoreguidelines-owning-memory): private
+      new AppTree{plan, package, place}};  // NOLINT(cppcoreguidelines-owning-memory): private
   const auto image = place / image_path(plan).substr(1);
   const auto done = [&]() -> Step {
     if (auto made = make_skeleton(plan, place); !made) {
@@ -289,10 +299,12 @@ tl::expected<std::unique_ptr<AppTree>, StepFailure> AppTree::build(
   return tree;
 }
 
-bool AppTree::serves(const Plan& plan, std::span<const std::byte> package) const {
-  if (image_path(plan) != image_ || plan.resolver != resolver_ || plan.libraries != libraries_) {
-    return false;
-  }
+bool AppTree::suits(const Plan& plan, std::span<const std::byte> package) const {
+  return image_path(plan) == image_ && plan.resolver == resolver_ && plan.libraries == libraries_ &&
+         package.size() == package_bytes_ && std::ranges::equal(signature_of(package), signature_);
+}
+
+bool AppTree::holds(std::span<const std::byte> package) const {
   const auto parsed = open_verified(package);
   if (!parsed || parsed->files.files.size() != files_.size() ||
       parsed->files.directories.size() != directories_.size()) {

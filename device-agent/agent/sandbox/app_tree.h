@@ -43,9 +43,12 @@ class AppTree {
   AppTree(AppTree&&) = delete;
   AppTree& operator=(AppTree&&) = delete;
 
-  // Whether a start of `plan` with this verified package can have it: nothing of the plan that is
-  // seen in it differs, and it has the files of the package byte for byte.
-  [[nodiscard]] bool serves(const Plan& plan, std::span<const std::byte> package) const;
+  // Whether it is meant for starts of `plan` with this verified package: nothing of the plan that
+  // is seen in it differs, and the package has the same size and signature. Before an app runs on
+  // it holds() must be true as well, which takes longer.
+  [[nodiscard]] bool suits(const Plan& plan, std::span<const std::byte> package) const;
+  // Whether it has the files of this verified package, byte for byte, and no others.
+  [[nodiscard]] bool holds(std::span<const std::byte> package) const;
 
   [[nodiscard]] const std::filesystem::path& place() const noexcept { return place_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
@@ -57,10 +60,12 @@ class AppTree {
     std::string path;  // In the package.
     bool executable = false;
   };
-  AppTree(const Plan& plan, std::filesystem::path place);
+  AppTree(const Plan& plan, std::span<const std::byte> package, std::filesystem::path place);
 
   std::string image_, resolver_;
   std::filesystem::path libraries_, place_;
+  std::size_t package_bytes_;
+  std::vector<std::byte> signature_;
   std::vector<std::string> directories_;
   std::vector<File> files_;
   std::uint64_t bytes_ = 0;

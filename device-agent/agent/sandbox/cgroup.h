@@ -20,6 +20,7 @@ namespace sphere::agent {
 struct GroupLimits {
   std::uint64_t memory_bytes = 0;
   std::uint64_t processes = 0;
+  friend bool operator==(const GroupLimits&, const GroupLimits&) = default;
 };
 
 // Where the kernel's controllers can be used: the agent's own directory in each hierarchy.

@@ -230,7 +230,8 @@ struct Sockets {
 struct Start {
   const fs::path& program;
   const AppTree& tree;
-  int users;  // The app's user namespace, or negative.
+  bool known;  // The tree has been used by an earlier start: its bytes are to be compared.
+  int users;   // The app's user namespace, or negative.
   LaunchOrder& order;
   int filters;  // Sealed file with the programs of layer L10.
   const AppGroup* group;
@@ -244,7 +245,9 @@ unsigned namespaces_of(const Plan& plan) {
 // Starts the app's init. Gives its pid.
 Result<pid_t> start_init(const Start& start, Sockets& sockets) {
   auto& order = start.order;
-  const auto text = json::to_compact(to_json(order.plan));
+  auto sent = order.plan;
+  sent.staging = start.tree.place();
+  const auto text = json::to_compact(to_json(sent));
   SPHERE_TRY_ASSIGN(const auto plan,
                     make_sealed_file("sphere-plan", std::as_bytes(std::span{text})));
   const Descriptor nothing{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
@@ -376,11 +379,12 @@ Result<void> await_held(int status) {
   return {};
 }
 
-Result<std::unique_ptr<AppGroup>> make_group(const GroupTree& tree, const LaunchOrder& order) {
+Result<std::unique_ptr<AppGroup>> make_group(const GroupTree& tree, const LaunchOrder& order,
+                                             std::uint64_t number) {
   if (tree.hierarchies.empty()) {
     return nullptr;
   }
-  auto group = AppGroup::create(tree, std::to_string(order.plan.uid), order.limits);
+  auto group = AppGroup::create(tree, fmt::format("{}.{}", order.plan.uid, number), order.limits);
   if (!group) {
     return tl::unexpected<Error>{layer_error("L9", "limit the app: " + group.error().message(), 0)};
   }
@@ -401,6 +405,10 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
   auto app = std::make_unique<SandboxedApp>(std::move(sockets.status.ours), init);
   sockets.status.ours = Descriptor{::fcntl(status, F_DUPFD_CLOEXEC, 0)};
   app->own(std::move(group));
+  // Meanwhile the processes of the sandbox come up.
+  if (start.known && !start.tree.holds(start.order.package)) {
+    return nullptr;
+  }
   SPHERE_TRY(await_gate(start, sockets, *app, report));
   SPHERE_TRY(open_gate(sockets));
   if (start.order.plan.debug && !start.order.plan.emulated) {
@@ -414,12 +422,13 @@ Result<std::unique_ptr<AppProcess>> launch_app(const Start& start, SandboxReport
 Result<SandboxLauncher::Ground*> SandboxLauncher::ground_for(const LaunchOrder& order) {
   const auto uid = order.plan.uid;
   if (const auto kept = grounds_.find(uid); kept != grounds_.end()) {
-    if (kept->second.tree->serves(order.plan, order.package)) {
+    if (kept->second.tree->suits(order.plan, order.package)) {
       return &kept->second;
     }
     grounds_.erase(kept);
   }
-  Ground ground{.tree = nullptr, .users = {}, .number = ++grounds_made_};
+  Ground ground;
+  ground.number = ++grounds_made_;
   const auto place = order.plan.staging / fmt::format("{}.{}", uid, ground.number);
   auto built = AppTree::build(order.plan, order.package, place);
   if (!built) {
@@ -452,26 +461,55 @@ void SandboxLauncher::make_room(std::uint64_t bytes) {
   }
 }
 
+// A group takes about as long to make as the rest of what the agent does for a start, and nothing
+// in it depends on the start.
+Result<std::unique_ptr<AppGroup>> SandboxLauncher::group_for(Ground& ground,
+                                                             const LaunchOrder& order) {
+  if (ground.group && ground.limits == order.limits) {
+    return std::move(ground.group);
+  }
+  ground.group.reset();
+  return make_group(groups_, order, ++groups_made_);
+}
+
+Result<std::unique_ptr<AppProcess>> SandboxLauncher::start_on(Ground& ground, LaunchOrder& order,
+                                                              SandboxReport& report) {
+  SPHERE_TRY_ASSIGN(auto group, group_for(ground, order));
+  SPHERE_TRY_ASSIGN(const auto* filters, filters_.get(order.plan.filter));
+  order.plan.filter_bytes = filters->app_bytes;
+  const Start start = {.program = program_,
+                       .tree = *ground.tree,
+                       .known = !ground.fresh,
+                       .users = ground.users.get(),
+                       .order = order,
+                       .filters = filters->file.get(),
+                       .group = group.get()};
+  auto process = launch_app(start, report, std::move(group));
+  if (process && *process != nullptr) {
+    ground.fresh = false;
+    ground.limits = order.limits;
+    // While the app's program is being executed. Without one the next start makes it, or says why
+    // it cannot.
+    ground.group = make_group(groups_, order, ++groups_made_).value_or(nullptr);
+  }
+  return process;
+}
+
 Launch SandboxLauncher::launch(const LaunchOrder& wish) {
   auto order = wish;
   Launch result;
   result.report.component_id = order.plan.component_id;
   result.report.policy = std::string{to_text(order.plan.policy)};
   order.plan.groups = std::min(groups_.hierarchies.size(), kMostGroups);
-  auto process = [&]() -> Result<std::unique_ptr<AppProcess>> {
-    SPHERE_TRY_ASSIGN(auto group, make_group(groups_, order));
-    SPHERE_TRY_ASSIGN(const auto* filters, filters_.get(order.plan.filter));
-    order.plan.filter_bytes = filters->app_bytes;
-    SPHERE_TRY_ASSIGN(const auto* ground, ground_for(order));
-    order.plan.staging = ground->tree->place();
-    const Start start = {.program = program_,
-                         .tree = *ground->tree,
-                         .users = ground->users.get(),
-                         .order = order,
-                         .filters = filters->file.get(),
-                         .group = group.get()};
-    return launch_app(start, result.report, std::move(group));
-  }();
+  const auto start = [&]() -> Result<std::unique_ptr<AppProcess>> {
+    SPHERE_TRY_ASSIGN(auto* ground, ground_for(order));
+    return start_on(*ground, order, result.report);
+  };
+  auto process = start();
+  if (process && *process == nullptr) {
+    grounds_.erase(order.plan.uid);
+    process = start();
+  }
   if (!process) {
     grounds_.erase(order.plan.uid);  // Whatever is wrong with it is not used again.
     result.report.passed = false;

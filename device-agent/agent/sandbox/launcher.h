@@ -84,9 +84,16 @@ class SandboxLauncher final : public Launcher {
   // What does not differ between the starts of an app and is made for the first of them.
   struct Ground {
     std::unique_ptr<const AppTree> tree;
-    Descriptor users;  // The user namespace.
+    Descriptor users;                 // The user namespace.
+    std::unique_ptr<AppGroup> group;  // Empty: for the next start.
+    GroupLimits limits;               // Of it.
+    bool fresh = true;                // Not used before.
     std::uint64_t number = 0;
   };
+  // A start on `ground`. Nothing when that turned out to be of other bytes.
+  Result<std::unique_ptr<AppProcess>> start_on(Ground& ground, LaunchOrder& order,
+                                               SandboxReport& report);
+  Result<std::unique_ptr<AppGroup>> group_for(Ground& ground, const LaunchOrder& order);
   Result<Ground*> ground_for(const LaunchOrder& order);
   void make_room(std::uint64_t bytes);
 
@@ -94,7 +101,7 @@ class SandboxLauncher final : public Launcher {
   GroupTree groups_;
   FilterCache filters_;
   std::map<std::uint32_t, Ground> grounds_;  // Of each uid the last. Apps that run do not need it.
-  std::uint64_t grounds_made_ = 0;
+  std::uint64_t grounds_made_ = 0, groups_made_ = 0;
 };
 
 // The qemu-user program for 32-bit ARM on PATH. Error: not_found (local.tool-missing).

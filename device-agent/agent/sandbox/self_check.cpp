@@ -2,9 +2,11 @@
 #include "device-agent/agent/sandbox/self_check.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -24,7 +26,6 @@
 #include "device-agent/agent/sandbox/policy.h"
 #include "device-agent/agent/sandbox/report.h"
 #include "sphere/core/descriptor.h"
-#include "sphere/core/file.h"
 #include "sphere/core/text.h"
 
 namespace sphere::agent {
@@ -33,26 +34,45 @@ namespace {
 
 constexpr std::size_t kProcBytes = std::size_t{1} << 20U;
 
-std::string read_proc(pid_t pid, std::string_view name) {
-  return read_text_file(fmt::format("/proc/{}/{}", pid, name), kProcBytes).value_or("");
-}
-
-// "Uid:\t1\t1" gives "1 1".
-std::string status_field(const std::string& status, std::string_view name) {
-  for (const auto& line : split(status, '\n')) {
-    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':') {
-      auto value = std::string{trim(std::string_view{line}.substr(name.size() + 1))};
-      std::ranges::replace(value, '\t', ' ');
-      return value;
+// A start waits for these reads: no call more than there must be.
+std::string read_proc(const std::string& path) {
+  constexpr std::size_t kPieceBytes = 16384;
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  std::string text;
+  while (text.size() < kProcBytes) {
+    const auto had = text.size();
+    text.resize(had + kPieceBytes);
+    const auto count = ::read(file.get(), text.data() + had, kPieceBytes);
+    text.resize(had + (count > 0 ? static_cast<std::size_t>(count) : 0));
+    if (count <= 0) {
+      break;
     }
   }
-  return {};
+  return text;
+}
+
+std::string read_proc(pid_t pid, std::string_view name) {
+  return read_proc(fmt::format("/proc/{}/{}", pid, name));
+}
+
+// "Uid:\t1\t1" gives "1 1". The first line of `status` is another.
+std::string status_field(std::string_view status, std::string_view name) {
+  const auto key = fmt::format("\n{}:", name);
+  const auto at = status.find(key);
+  if (at == std::string_view::npos) {
+    return {};
+  }
+  const auto line = status.substr(at + 1, status.find('\n', at + 1) - at - 1);
+  auto value = std::string{trim(line.substr(key.size() - 1))};
+  std::ranges::replace(value, '\t', ' ');
+  return value;
 }
 
 std::string namespace_link(std::string_view process, std::string_view name) {
-  std::error_code error;
-  const auto link = fs::read_symlink(fmt::format("/proc/{}/ns/{}", process, name), error);
-  return error ? std::string{} : link.string();
+  const auto path = fmt::format("/proc/{}/ns/{}", process, name);
+  std::array<char, 64> link = {};
+  const auto size = ::readlink(path.c_str(), link.data(), link.size());
+  return size > 0 ? std::string{link.data(), static_cast<std::size_t>(size)} : std::string{};
 }
 
 // Compares one process with its plan, one layer a function.
@@ -260,8 +280,7 @@ class Check {
   // Those of the agent, which a container host may have given it, and the app's.
   static std::string own_filters() {
     std::uint64_t count = 0;
-    const auto own = status_field(read_text_file("/proc/self/status", kProcBytes).value_or(""),
-                                  "Seccomp_filters");
+    const auto own = status_field(read_proc("/proc/self/status"), "Seccomp_filters");
     std::from_chars(own.data(), own.data() + own.size(), count);
     return std::to_string(count + 1);
   }
