@@ -45,7 +45,7 @@ def blink(product, directory):
             raise Failed(f"hl-blink: followed output ends after {lines}\n{follow.stderr.read()}")
         lines.append(json.loads(line)["text"])
     follow.send_signal(signal.SIGINT)
-    follow.communicate(timeout=10)
+    follow.communicate(timeout=30)
     if follow.returncode != -signal.SIGINT:
         raise Failed(f"hl-blink: interrupted, and exit {follow.returncode}")
 
@@ -60,9 +60,9 @@ def event_loop(product, directory):
     component = run_project(product, directory)
     product.wait_for_output(component, "Blink interval: 1000 ms")
     slow = mean_interval(product.edges(BOARD, 4.5))
-    for level in (0, 1):  # A press: the button connects its pin to ground.
+    for level in (0, 1):  # A press: the button connects its pin to ground. The app looks each 100 ms.
         product.run("board", "peripheral", "set", BOARD, "--peripheral", "gpio12", "--value", level)
-        time.sleep(0.5)
+        time.sleep(1)
     product.wait_for_output(component, "Blink interval: 500 ms")
     fast = mean_interval(product.edges(BOARD, 3))
     if not 1.6 < slow / fast < 2.4:

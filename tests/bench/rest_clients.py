@@ -5,7 +5,8 @@
 Each client sends GET /status again and again, on a kept connection of which it begins a new one now
 and then. Every request must be answered, and the agent may not grow meanwhile. Prints requests a
 second, time of an answer, memory (PSS, RSS), descriptors and threads before and after; ends with 1 when
-a request was lost, memory grew by more than 2 MiB, or descriptors or threads are left.
+a request was lost, or when memory grew by more than 2 MiB, or descriptors or threads are left, after each
+of three such loads.
 """
 import http.client
 import os
@@ -79,12 +80,18 @@ def load(socket, clients, duration):
     return threads
 
 
+def has_grown(before, after):
+    # Not the PSS: it changes with the other processes that have the same libraries.
+    return after["RSS"] > before["RSS"] + 2048 or any(
+        after[key] > before[key] for key in ("threads", "descriptors"))
+
+
 def settled(pid, wanted, limit=10):
     """The size after the last connections have ended, which takes an agent a moment."""
     until = time.monotonic() + limit
     while True:
         size = size_of(pid)
-        if size["descriptors"] <= wanted["descriptors"] or time.monotonic() > until:
+        if all(size[key] <= wanted[key] for key in ("descriptors", "threads")) or time.monotonic() > until:
             return size
         time.sleep(0.1)
 
@@ -98,18 +105,21 @@ def measure(product, seconds, clients, warm_up):
     before = settled(agent, quiet)
     threads = load(socket, clients, seconds)
     after = settled(agent, before)
+    rounds = 1
+    while rounds < 3 and has_grown(before, after):
+        # A heap that met its worst moment only now: growth is what comes again with each load.
+        before, rounds = after, rounds + 1
+        threads += load(socket, clients, seconds)
+        after = settled(agent, before)
     times = sorted(moment for thread in threads for moment in thread.times)
     lost = [text for thread in threads for text in thread.lost]
-    print(f"{clients} clients, {seconds:g} s: {len(times)} answers, {len(times) / seconds:.0f}/s, "
+    print(f"{clients} clients, {rounds * seconds:g} s: {len(times)} answers, {len(times) / seconds / rounds:.0f}/s, "
           f"median {statistics.median(times) * 1000:.1f} ms, p99 {times[len(times) * 99 // 100] * 1000:.1f} ms, "
           f"longest {times[-1] * 1000:.0f} ms; lost {len(lost)}")
     print(f"before: {before}; after: {after}; same agent: {agent_of(product) == agent}", flush=True)
     for text in lost[:5]:
         print(f"lost: {text}")
-    # Not the PSS: it changes with the other processes that have the same libraries.
-    grew = after["RSS"] > before["RSS"] + 2048 or any(
-        after[key] > before[key] for key in ("threads", "descriptors"))
-    return not lost and not grew and agent_of(product) == agent
+    return not lost and not has_grown(before, after) and agent_of(product) == agent
 
 
 def first_answers(product, rounds):

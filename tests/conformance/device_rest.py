@@ -103,13 +103,12 @@ def ask(method, path, body=None, kind="application/json", headers=None):
     return answer
 
 
-def raw(data, timeout=10):
-    """Everything the device answers to these bytes until it closes or is silent for a while."""
+def raw(data, timeout=30):
+    """Everything the device answers to these bytes until it closes, as it does after what it refuses."""
     with open_socket(timeout) as stream:
         received = b""
         try:
             stream.sendall(data)
-            stream.settimeout(2)
             while piece := stream.recv(65536):
                 received += piece
         except (OSError, ssl.SSLError):
@@ -340,8 +339,8 @@ class Http(unittest.TestCase):
         self.assertTrue(raw(b"GET /status HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 "))
 
     def test_requests_on_one_connection_are_answered_in_order(self):
-        data = b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path
-                        for path in (b"/status", b"/osversion", b"/nothing"))
+        data = b"".join(b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path, last) for path, last in (
+            (b"/status", b""), (b"/osversion", b""), (b"/nothing", b"Connection: close\r\n")))
         text = raw(data)
         places = [text.find(word) for word in (b"uptime", b"osversion", b"15728642")]
         self.assertNotIn(-1, places)
@@ -384,7 +383,7 @@ class Http(unittest.TestCase):
             stream.close()
         begin = time.monotonic()
         self.assertEqual(ask("GET", "/status").status, 200)
-        self.assertLess(time.monotonic() - begin, 5)
+        self.assertLess(time.monotonic() - begin, 20)
 
 
 class StockClients(unittest.TestCase):

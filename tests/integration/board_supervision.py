@@ -62,14 +62,14 @@ class Board:
             connection.send(command.encode())
             return connection.recv(4096).decode()
 
-    def wait_for_other(self, pid, seconds=10):
-        """The process id of the next sphered, and how long it took to answer."""
+    def wait_for_other(self, pid, seconds=30):
+        """The process id of the next sphered, and the time of its answer."""
         begin = time.monotonic()
         while time.monotonic() < begin + seconds:
             with contextlib.suppress(OSError):
                 answer = self.tell("pid")
                 if answer and answer != pid:
-                    return answer, time.monotonic() - begin
+                    return answer, time.monotonic()
         raise AssertionError("no new sphered")
 
     def log(self):
@@ -77,7 +77,7 @@ class Board:
 
     def stop(self, with_signal=signal.SIGTERM):
         self.process.send_signal(with_signal)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 class Supervision(unittest.TestCase):
@@ -94,6 +94,12 @@ class Supervision(unittest.TestCase):
             self.board.process.kill()
             self.board.process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def wait_for(self, condition, seconds=20):
+        until = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), until, "it does not come")
+            time.sleep(0.02)
 
     def test_ready_then_power_off(self):
         self.assertEqual(self.board.start(), "ready\n")
@@ -124,9 +130,10 @@ class Supervision(unittest.TestCase):
             pid = self.board.tell("pid")
             with contextlib.suppress(OSError):
                 self.board.tell("exit 64")
-            _, seconds = self.board.wait_for_other(pid)
-            self.assertLess(seconds, 2)
+            self.board.wait_for_other(pid)
+        # After 8 crashes it would have waited.
         self.assertNotIn("crashed", self.board.log())
+        self.assertNotIn("it starts again in", self.board.log())
 
     def test_crash_restarts_and_backs_off(self):
         self.board.start()
@@ -135,9 +142,10 @@ class Supervision(unittest.TestCase):
             os.kill(int(pid), signal.SIGKILL)
             self.board.wait_for_other(pid)
         pid = self.board.tell("pid")
+        begin = time.monotonic()
         os.kill(int(pid), signal.SIGKILL)
-        _, seconds = self.board.wait_for_other(pid)
-        self.assertGreater(seconds, 0.9)
+        _, answered = self.board.wait_for_other(pid)
+        self.assertGreater(answered - begin, 0.9)
         self.assertIn("crashed with signal 9; it starts again in 1 s", self.board.log())
         self.assertIsNone(self.board.process.poll())
 
@@ -168,14 +176,14 @@ class Supervision(unittest.TestCase):
         pid = int(self.board.tell("pid"))
         begin = time.monotonic()
         self.assertEqual(self.board.stop(), 0)
-        self.assertLess(time.monotonic() - begin, 7)
+        self.assertLess(time.monotonic() - begin, 20)
         self.assertFalse(alive(pid))
 
     def test_sphered_ends_when_sphere_board_is_killed(self):
         self.board.start()
         pid = int(self.board.tell("pid"))
         self.board.stop(signal.SIGKILL)
-        until = time.monotonic() + 2
+        until = time.monotonic() + 20
         while alive(pid) and time.monotonic() < until:
             time.sleep(0.01)
         self.assertFalse(alive(pid))
@@ -197,7 +205,8 @@ class Supervision(unittest.TestCase):
             [str(self.home / "bin/sphere-board"), "--directory", str(self.board.directory),
              "--runtime", str(self.board.runtime)],
             env={**os.environ, "FAKE_SPHERED": "mute"}, stdout=subprocess.PIPE, text=True)
-        time.sleep(0.5)
+        # Once it has a child it waits for signals, too.
+        self.wait_for(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text)
         process.terminate()
         output, _ = process.communicate(timeout=10)
         self.assertEqual((process.returncode, output), (0, ""))
@@ -242,8 +251,7 @@ class Supervision(unittest.TestCase):
     def test_output_goes_to_the_log(self):
         self.board.start()
         self.board.tell("say hello from sphered")
-        time.sleep(0.2)
-        self.assertIn("\nhello from sphered\n", self.board.log())
+        self.wait_for(lambda: "\nhello from sphered\n" in self.board.log())
 
     def test_an_open_pin_costs_no_processor_time(self):
         self.board.start()

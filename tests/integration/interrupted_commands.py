@@ -45,12 +45,31 @@ class InterruptedCommands(unittest.TestCase):
         """Ctrl-C after `delay` seconds: what the command had printed until then."""
         process = self.product.start(*arguments)
         time.sleep(delay)
+        return self.end(process)
+
+    def interrupt_after(self, text, *arguments):
+        """Ctrl-C after a line with `text`: what the command had printed until then."""
+        process = self.product.start(*arguments)
+        shown = ""
+        while text not in shown:
+            line = process.stdout.readline()
+            self.assertTrue(line, shown)
+            shown += line
+        self.end(process)
+
+    def end(self, process):
         running = process.poll() is None
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=15)
+        output, errors = process.communicate(timeout=30)
         if running:
             self.assertEqual(process.returncode, -signal.SIGINT, errors)
         return output, errors
+
+    def wait_for(self, condition, what, seconds=20):
+        until = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), until, what)
+            time.sleep(0.05)
 
     def check_board(self):
         self.assertEqual(self.rest.state(COMPONENT), "running")
@@ -64,18 +83,17 @@ class InterruptedCommands(unittest.TestCase):
                 self.interrupt(delay, "board", "start", "desk")
                 state = self.product.json("board", "show", "desk")["state"]
                 left = processes_of(self.product.home)
-                if state == "stopped":
-                    self.assertEqual(left, {})
+                if state == "stopped":  # Its lock is free; its process may be on its last way.
+                    self.wait_for(lambda: not processes_of(self.product.home), left)
                 self.product.run("board", "start", "desk")
                 self.product.run("board", "stop", "desk")
-        self.assertEqual(processes_of(self.product.home), {})
+        self.wait_for(lambda: not processes_of(self.product.home), "processes are left")
 
     def test_watch(self):
         self.start_board()
         before = processes_of(self.product.home).keys()
-        output, _ = self.interrupt(2.5, "board", "peripheral", "watch", "desk", "--peripheral",
-                                   "gpio8", "--output", "json")
-        self.assertIn("atUs", output)
+        self.interrupt_after("atUs", "board", "peripheral", "watch", "desk", "--peripheral", "gpio8",
+                             "--output", "json")
         self.assertEqual(processes_of(self.product.home).keys(), before)
         for _ in range(6):  # More than may follow at a time.
             self.interrupt(0.5, "board", "peripheral", "watch", "desk")
@@ -84,9 +102,8 @@ class InterruptedCommands(unittest.TestCase):
     def test_show_output_follow(self):
         self.start_board()
         before = processes_of(self.product.home).keys()
-        output, _ = self.interrupt(1.5, "device", "app", "show-output", "--component-id", COMPONENT,
-                                   "--follow")
-        self.assertIn("azure-sphere-samples", output)
+        self.interrupt_after("azure-sphere-samples", "device", "app", "show-output", "--component-id",
+                             COMPONENT, "--follow")
         self.assertEqual(processes_of(self.product.home).keys(), before)
         self.check_board()
 
@@ -107,7 +124,7 @@ class InterruptedCommands(unittest.TestCase):
         self.start_board()
         self.interrupt(0.1, "device", "restart", "--wait")
         self.rest.wait()
-        time.sleep(1)
+        self.wait_for(lambda: self.rest.state(COMPONENT) == "running", "the app does not run")
         self.check_board()
 
 

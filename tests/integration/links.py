@@ -76,14 +76,19 @@ class Links(unittest.TestCase):
         file = package(self.product, 300_000)
         sending = self.product.start("device", "sideload", "deploy", "--image-package", file,
                                      "--device", f"tcp-127.0.0.1-{port}", "--output", "json")
-        time.sleep(2)
+        progress = ""
+        while "Sending" not in progress:  # Which takes 26 s at this speed.
+            line = sending.stderr.readline()
+            self.assertTrue(line, progress)
+            progress += line
+        time.sleep(0.5)
         lock = self.product.home / "state/sphere/boards/one/lock"
         os.kill(int(lock.read_text()), signal.SIGKILL)
         begin = time.monotonic()
-        output, _ = sending.communicate(timeout=10)
+        output, _ = sending.communicate(timeout=30)
         self.assertEqual(sending.returncode, 1)
         self.assertIn('"link.unplugged"', output)
-        self.assertLess(time.monotonic() - begin, 2)
+        self.assertLess(time.monotonic() - begin, 10)  # Less than any time limit of the link.
 
     def test_no_board_silence_and_noise_have_their_own_names(self):
         error = self.product.error("device", "show-os-version", "--device",

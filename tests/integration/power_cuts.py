@@ -92,7 +92,7 @@ class Cutter:
             raise Failed(f"{len(images)} package files for {len(now)} apps")
 
     def wait_running(self, component):
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while self.rest.state(component) != "running":
             if time.monotonic() > until:
                 raise Failed(f"app {component} is {self.rest.state(component)}")

@@ -134,7 +134,10 @@ class Secrets(unittest.TestCase):
     def test_a_crash_leaves_no_core_dump(self):
         self.make_key()
         control = Terminal([shutil.which("sleep"), "60"], self.environment, self.root)
-        time.sleep(0.2)
+        until = time.monotonic() + 20
+        while b"sleep" not in pathlib.Path(f"/proc/{control.pid}/cmdline").read_bytes():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.02)
         os.kill(control.pid, signal.SIGABRT)
         if not os.WCOREDUMP(control.finish()):
             self.skipTest("this machine makes no core dumps at all")

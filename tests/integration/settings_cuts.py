@@ -25,22 +25,31 @@ class Cutter:
         product.run("board", "start", "desk")
         self.rest = Rest(product.home / "run/sphere/boards/desk/rest.sock")
         self.networks, self.port = {}, 0  # What was confirmed last.
+        begin = time.monotonic()
+        self.rest.get(NETWORKS)
+        self.longest = 10 * (time.monotonic() - begin)  # Some changes on this machine.
 
     def agent(self):
         pid = int((self.product.home / "state/sphere/boards/desk/lock").read_text())
         return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def kill_soon(self, seconds):
-        pid = self.agent()
-        thread = threading.Timer(seconds, lambda: os.kill(pid, signal.SIGKILL))
+        """The thread that kills the agent, and what it sets then."""
+        pid, killed = self.agent(), threading.Event()
+
+        def kill():
+            os.kill(pid, signal.SIGKILL)
+            killed.set()
+        thread = threading.Timer(seconds, kill)
         thread.start()
-        return thread
+        return thread, killed
 
     def cut(self, number):
         """Changes settings until the agent is gone; then both stores are as confirmed, or one step on."""
-        killer = self.kill_soon(random.uniform(0, 0.12))
-        asked, asked_port = dict(self.networks), self.port
-        for step in range(1000):
+        killer, killed = self.kill_soon(random.uniform(0, self.longest))
+        asked, asked_port, step = dict(self.networks), self.port, -1
+        while not killed.is_set():  # A kill between two requests is noticed by none of them.
+            step += 1
             try:
                 if self.networks and step % 3 == 2:
                     victim = random.choice(list(self.networks))

@@ -60,7 +60,7 @@ class Tun(unittest.TestCase):
         begin = time.monotonic()
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("192.168.35.77", 443), timeout=5)
-        self.assertLess(time.monotonic() - begin, 1)
+        self.assertLess(time.monotonic() - begin, 4)  # Of the 5 that silence takes.
 
     def test_a_large_upload_and_the_commands_share_the_wire(self):
         context = ssl.create_default_context(cafile=self.ca)

@@ -52,7 +52,7 @@ class WholeBoards(unittest.TestCase):
     def deploy(self, package, *options):
         self.product.run("device", "sideload", "deploy", "--image-package", package, *options)
 
-    def wait_for_edges(self, rest, pin=8, seconds=5):
+    def wait_for_edges(self, rest, pin=8, seconds=20):
         first = rest.get(f"/sphere/v1/virtual/gpio/{pin}")["edges"]
         until = time.monotonic() + seconds
         while rest.get(f"/sphere/v1/virtual/gpio/{pin}")["edges"] < first + 2:
@@ -113,7 +113,7 @@ class WholeBoards(unittest.TestCase):
             before = rest.get("/status")["uptime"]
             begin = time.monotonic()
             self.product.run("device", "restart", "--wait")
-            self.assertLess(time.monotonic() - begin, 5)
+            self.assertLess(time.monotonic() - begin, 20)
             self.assertLess(rest.get("/status")["uptime"], before + 1)
             self.assertNotEqual(self.agent(), pid)
             pid = self.agent()
@@ -124,9 +124,7 @@ class WholeBoards(unittest.TestCase):
         self.deploy(self.variants.vector)
         for _ in range(3):
             os.kill(self.agent(), signal.SIGKILL)
-            begin = time.monotonic()
-            rest.wait()
-            self.assertLess(time.monotonic() - begin, 2)
+            rest.wait(20)
             self.wait_for_edges(rest)
 
     def test_nothing_survives_the_board(self):
@@ -139,7 +137,7 @@ class WholeBoards(unittest.TestCase):
                 family = descendants(pid)
                 self.assertGreaterEqual(len(family), 2)  # sphered and the app.
                 os.kill(pid, with_signal)
-                until = time.monotonic() + 8
+                until = time.monotonic() + 20
                 while any(map(alive, [pid, *family])) and time.monotonic() < until:
                     time.sleep(0.02)
                 self.assertEqual([one for one in [pid, *family] if alive(one)], [])
@@ -148,18 +146,19 @@ class WholeBoards(unittest.TestCase):
         rest = self.board()
         self.deploy(self.variants.vector)
         process = self.product.start("board", "peripheral", "watch", "desk", "--peripheral", "gpio8")
-        time.sleep(1.5)
+        self.assertTrue(process.stdout.readline())  # An edge: it follows.
         rest.request("POST", "/restart", b"")
-        output, errors = process.communicate(timeout=15)
-        self.assertTrue(output, errors)
+        process.communicate(timeout=30)
 
     def test_a_button_press_reaches_the_pin(self):
         rest = self.board()
         self.product.run("board", "peripheral", "set", "desk", "--peripheral", "gpio12", "--value",
-                         "press:300")
+                         "press:2000")
         self.assertEqual(rest.get("/sphere/v1/virtual/gpio/12")["level"], 0)
-        time.sleep(0.5)
-        state = rest.get("/sphere/v1/virtual/gpio/12")
+        until = time.monotonic() + 20
+        while (state := rest.get("/sphere/v1/virtual/gpio/12"))["level"] == 0:
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.1)
         self.assertEqual((state["level"], state["edges"]), (1, 2))
 
     def test_mutable_storage_survives_restart_and_update_but_not_removal(self):
@@ -171,7 +170,7 @@ class WholeBoards(unittest.TestCase):
         [package] = self.product.json("project", "build", project, timeout=120)["packages"]
         component = self.product.json("image-package", "show", package)["componentId"]
         self.deploy(package)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         storage = self.product.home / "state/sphere/boards/desk/storage"
         files = []
         while not files and time.monotonic() < until:

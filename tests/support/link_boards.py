@@ -63,7 +63,7 @@ def use_device(test, product, path, device_id, size=100_000):
                      shown["osVersion"])
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=20):
     until = time.monotonic() + seconds
     while not (result := condition()):
         if time.monotonic() > until:

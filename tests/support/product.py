@@ -104,7 +104,7 @@ class Product:
                              "--output", "json")
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=30)
         rows = [json.loads(line) for line in output.splitlines() if line.strip()]
         return [(row["atUs"], row["level"]) for row in rows if "atUs" in row]
 
@@ -113,7 +113,7 @@ class Product:
         rows = self.json("device", "app", "show-output", "--component-id", component)
         return "\n".join(row["text"] for row in rows)
 
-    def wait_for_output(self, component, text, seconds=10):
+    def wait_for_output(self, component, text, seconds=30):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if text in self.output(component):
