@@ -211,6 +211,7 @@ Result<std::vector<RecoveryTarget>> find_recovery_targets(
     std::erase_if(targets,
                   [&](const RecoveryTarget& target) { return target.path != context.device; });
   }
+  std::ranges::sort(targets, {}, &RecoveryTarget::path);
   if (targets.empty()) {
     return tl::make_unexpected(no_board(context, protocol));
   }

@@ -180,7 +180,7 @@ void Stm32::take(const Input& input, Time now, Actions& actions) {
   std::visit(Overloaded{[&](const Start&) {
                           turn.begin(Step::identify);
                           turn.add(SetLine{.settings = {.baud = 115200,
-                                                        .parity = transport::Parity::even,
+                                                        .parity = plan_.parity,
                                                         .flow = transport::FlowControl::none},
                                            .purge_input = true});
                           greet(turn);

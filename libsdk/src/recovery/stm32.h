@@ -9,6 +9,7 @@
 
 #include "sphere/core/result.h"
 #include "sphere/recovery/driver.h"
+#include "sphere/transport/byte_stream.h"
 
 namespace sphere::recovery {
 
@@ -45,6 +46,8 @@ struct Stm32Plan {
   bool allow_mass_erase = false;
   bool write_all = false;                // Also what is equal already.
   bool verify_only = false;              // Writes nothing.
+  // A port that has no parity, as ptys have none, can reach only virtual chips.
+  transport::Parity parity = transport::Parity::even;
   std::optional<std::uint32_t> go = {};  // Where to start what was written.
 };
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <umockdev.h>
 #include <utility>
 #include <vector>
@@ -24,7 +25,6 @@ namespace sphere::test {
 
 namespace {
 
-constexpr const char* kNode = "/dev/bus/usb/001/002";
 constexpr std::size_t kServicePort = 2;
 constexpr std::size_t kSetup = 8;
 
@@ -57,21 +57,27 @@ std::string descriptors() {
   return hexadecimal(bytes);
 }
 
-std::string record(const std::string& product) {
+std::string hub_record() {
+  return "P: /devices/usb1\nN: bus/usb/001/001\nE: DEVNAME=/dev/bus/usb/001/001\n"
+         "E: DEVTYPE=usb_device\nE: BUSNUM=001\nE: DEVNUM=001\nE: SUBSYSTEM=usb\nE: MAJOR=189\n"
+         "E: MINOR=0\nA: bConfigurationValue=1\\n\nA: busnum=1\\n\nA: devnum=1\\n\n"
+         "A: speed=480\\n\nA: devpath=0\\n\nA: idVendor=1d6b\\n\nA: idProduct=0002\\n\n"
+         "A: bNumConfigurations=1\\n\n"
+         "H: descriptors=12010002090001406B1D020004060302010109021900010100E000"
+         "0904000001090000000705810304000C\n\n";
+}
+
+std::string record(const std::string& product, unsigned number) {
   return fmt::format(
-      "P: /devices/usb1\nN: bus/usb/001/001\nE: DEVNAME=/dev/bus/usb/001/001\n"
-      "E: DEVTYPE=usb_device\nE: BUSNUM=001\nE: DEVNUM=001\nE: SUBSYSTEM=usb\nE: MAJOR=189\n"
-      "E: MINOR=0\nA: bConfigurationValue=1\\n\nA: busnum=1\\n\nA: devnum=1\\n\nA: speed=480\\n\n"
-      "A: devpath=0\\n\nA: idVendor=1d6b\\n\nA: idProduct=0002\\n\nA: bNumConfigurations=1\\n\n"
-      "H: descriptors=12010002090001406B1D020004060302010109021900010100E000"
-      "0904000001090000000705810304000C\n\n"
-      "P: /devices/usb1/1-1\nN: bus/usb/001/002\nE: DEVNAME=/dev/bus/usb/001/002\n"
-      "E: DEVTYPE=usb_device\nE: DRIVER=usb\nE: BUSNUM=001\nE: DEVNUM=002\nE: SUBSYSTEM=usb\n"
-      "E: MAJOR=189\nE: MINOR=1\nE: PRODUCT=403/6011/800\nA: bConfigurationValue=1\\n\n"
-      "A: busnum=1\\n\nA: devnum=2\\n\nA: devpath=1\\n\nA: speed=480\\n\nA: version= 2.00\\n\n"
+      "P: /devices/usb1/1-{2}\nN: bus/usb/001/00{3}\nE: DEVNAME=/dev/bus/usb/001/00{3}\n"
+      "E: DEVTYPE=usb_device\nE: DRIVER=usb\nE: BUSNUM=001\nE: DEVNUM=00{3}\nE: SUBSYSTEM=usb\n"
+      "E: MAJOR=189\nE: MINOR={2}\nE: PRODUCT=403/6011/800\nA: bConfigurationValue=1\\n\n"
+      "A: busnum=1\\n\nA: devnum={3}\\n\nA: devpath={2}\\n\nA: speed=480\\n\n"
+      "A: version= 2.00\\n\n"
       "A: bNumConfigurations=1\\n\nA: idVendor=0403\\n\nA: idProduct=6011\\n\n"
-      "A: manufacturer=Microsoft\\n\nA: product={}\\n\nA: serial=AS000001\\n\nH: descriptors={}\n",
-      product, descriptors());
+      "A: manufacturer=Microsoft\\n\nA: product={0}\\n\nA: serial=AS00000{2}\\n\n"
+      "H: descriptors={1}\n",
+      product, descriptors(), number, number + 1);
 }
 
 usbdevfs_urb& fields(UMockdevIoctlData* data) {
@@ -94,18 +100,43 @@ std::span<std::byte> bytes_of(const UMockdevIoctlData* data) {
 
 FakeUsb::FakeUsb(const std::string& product)
     : testbed_{umockdev_testbed_new()}, handler_{umockdev_ioctl_base_new()} {
+  attach(hub_record() + record(product, 1));
+}
+
+FakeUsb::FakeUsb(FakeUsb& first, unsigned number)
+    : node_{fmt::format("/dev/bus/usb/001/00{}", number + 1)},
+      testbed_{static_cast<UMockdevTestbed*>(g_object_ref(first.testbed_))},
+      handler_{umockdev_ioctl_base_new()} {
+  attach(record("MSFT MT3620 Std Interface", number));
+}
+
+void FakeUsb::attach(const std::string& record) {
   GError* error = nullptr;
   g_signal_connect(handler_, "handle-ioctl", G_CALLBACK(&FakeUsb::on_ioctl), this);
-  if (!umockdev_testbed_add_from_string(testbed_, record(product).c_str(), &error) ||
-      !umockdev_testbed_attach_ioctl(testbed_, kNode, handler_, &error)) {
+  if (!umockdev_testbed_add_from_string(testbed_, record.c_str(), &error) ||
+      !umockdev_testbed_attach_ioctl(testbed_, node_.c_str(), handler_, &error)) {
     g_error("umockdev: %s", error->message);
   }
 }
 
 FakeUsb::~FakeUsb() {
-  umockdev_testbed_detach_ioctl(testbed_, kNode, nullptr);
+  umockdev_testbed_detach_ioctl(testbed_, node_.c_str(), nullptr);
   g_object_unref(handler_);
   g_object_unref(testbed_);
+}
+
+void FakeUsb::connect_recovery(RecoveryPort& port) {
+  const std::scoped_lock lock{mutex_};
+  recovery_ = &port;
+}
+
+void FakeUsb::set_mode(unsigned mode) {
+  gchar* const root = umockdev_testbed_get_root_dir(testbed_);
+  const std::string place = root + node_;
+  g_free(root);
+  if (::chmod(place.c_str(), mode) != 0) {
+    g_error("chmod %s", place.c_str());
+  }
 }
 
 void FakeUsb::connect_service(Descriptor socket) {
@@ -125,6 +156,7 @@ gboolean FakeUsb::on_ioctl(UMockdevIoctlBase* /*handler*/, UMockdevIoctlClient* 
 
 bool FakeUsb::answer(UMockdevIoctlClient* client) {
   const std::scoped_lock lock{mutex_};
+  move_recovery_bytes();
   UMockdevIoctlData* const argument = umockdev_ioctl_client_get_arg(client);
   int number = 0;
   switch (umockdev_ioctl_client_get_request(client)) {
@@ -229,6 +261,23 @@ void FakeUsb::move_service_bytes() {
   }
 }
 
+void FakeUsb::move_recovery_bytes() {
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now().time_since_epoch());
+  if (gone_ && back_at_.count() != 0 && now >= back_at_) {
+    gone_ = false;
+    chip_ = {};
+    recovery_->plug_in();
+  }
+  if (recovery_ == nullptr || gone_) {
+    return;
+  }
+  if (const auto away = recovery_->move(chip_, now)) {
+    gone_ = true;
+    back_at_ = *away == RecoveryPort::Time::max() ? std::chrono::microseconds{0} : now + *away;
+  }
+}
+
 // Whether a bulk transfer is over.
 bool FakeUsb::try_finish(Urb& urb) {
   usbdevfs_urb& request = fields(urb.data);
@@ -260,10 +309,12 @@ bool FakeUsb::try_finish(Urb& urb) {
 
 bool FakeUsb::reap(UMockdevIoctlData* argument) {
   move_service_bytes();
+  move_recovery_bytes();
   for (auto urb = waiting_.begin(); urb != waiting_.end();) {
     urb = try_finish(*urb) ? waiting_.erase(urb) : std::next(urb);
   }
   move_service_bytes();
+  move_recovery_bytes();
   if (done_.empty()) {
     return false;
   }

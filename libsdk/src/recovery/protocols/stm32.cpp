@@ -32,13 +32,17 @@ std::optional<std::uint32_t> narrow(const std::optional<std::uint64_t>& number) 
 }
 
 // Options of recovery.json: "flashAddress" (0x08000000), "pageSize" (whole erase without it), "go"
-// (where to start what was written).
+// (where to start what was written), "parity" ("even"; "none" for a pty, which has none).
 Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
   const SetPlan& set = *request.plan;
-  SPHERE_TRY(check_options(set, {"flashAddress", "pageSize", "go"}));
+  SPHERE_TRY(check_options(set, {"flashAddress", "pageSize", "parity", "go"}));
   SPHERE_TRY_ASSIGN(const auto flash, number_option(set, "flashAddress", kLargest));
   SPHERE_TRY_ASSIGN(const auto page, number_option(set, "pageSize", kLargest));
   SPHERE_TRY_ASSIGN(const auto go, number_option(set, "go", kLargest));
+  SPHERE_TRY_ASSIGN(const auto parity, text_option(set, "parity"));
+  if (parity && *parity != "even" && *parity != "none") {
+    return refuse_plan("parity is even or none");
+  }
   if (page && *page == 0) {
     return refuse_plan("pageSize is 0");
   }
@@ -47,6 +51,7 @@ Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
                  .allow_mass_erase = request.allow_mass_erase,
                  .write_all = request.write_all,
                  .verify_only = request.verify_only,
+                 .parity = parity == "none" ? transport::Parity::none : transport::Parity::even,
                  .go = narrow(go)};
   plan.flash_address = narrow(flash).value_or(plan.flash_address);
   for (const PlanImage& image : set.images) {
@@ -63,7 +68,7 @@ Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
   prepared.steps = {Step::identify, Step::inventory, Step::erase,
                     Step::write,    Step::verify,    Step::reboot};
   prepared.verified_by = "by reading back";
-  prepared.line.parity = transport::Parity::even;
+  prepared.line.parity = plan.parity;
   prepared.make_driver = [plan =
                               std::move(plan)](const Attached&) -> Result<std::unique_ptr<Driver>> {
     return make_stm32(plan);
