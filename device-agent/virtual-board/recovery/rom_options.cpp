@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include "device-agent/virtual-board/recovery/rom_boards.h"
+
 namespace sphere::virtual_board {
 
 namespace {
@@ -47,6 +49,21 @@ constexpr auto kRows = std::to_array<Row>({
     {"--key",
      [](RomOptions& options, std::string_view text) -> Result<void> {
        options.keys.emplace_back(text);
+       return {};
+     }},
+    {"--board",
+     [](RomOptions& options, std::string_view text) -> Result<void> {
+       options.board = text;
+       return {};
+     }},
+    {"--identity",
+     [](RomOptions& options, std::string_view text) -> Result<void> {
+       options.identity = text;
+       return {};
+     }},
+    {"--floor",
+     [](RomOptions& options, std::string_view text) -> Result<void> {
+       SPHERE_TRY_ASSIGN(options.floor, number<std::uint32_t>("--floor", text));
        return {};
      }},
     {"--flash",
@@ -112,7 +129,7 @@ Result<RomOptions> parse_rom_options(std::span<const char* const> arguments) {
       SPHERE_TRY(row->set(options, arguments[++i]));
     }
   }
-  if (options.protocol != "mt3620") {
+  if (find_rom_board(options.protocol) == nullptr) {
     return bad(fmt::format("'{}' is no protocol of a virtual board", options.protocol),
                options.protocol);
   }

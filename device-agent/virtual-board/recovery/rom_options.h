@@ -20,6 +20,9 @@ namespace sphere::virtual_board {
 struct RomOptions {
   std::string protocol = {};
   std::vector<std::filesystem::path> keys = {};  // Public keys that the board trusts.
+  std::string board = {};                        // Board id; the kind's own when empty.
+  std::filesystem::path identity = {};           // Private key of the device; empty: none.
+  std::uint32_t floor = 0;                       // Least security version.
   std::filesystem::path flash = {};              // Empty: erased, and gone at the end.
   std::optional<std::uint16_t> port = {};        // TCP on 127.0.0.1; nothing: a pty.
   std::uint32_t baud = 0;                        // Modelled rate; 0: as fast as it goes.
@@ -34,12 +37,16 @@ struct RomOptions {
 inline constexpr std::string_view kRomUsage =
     "usage: sphere-board rom PROTOCOL --key FILE [--flash FILE] [--tcp PORT | --pty]\n"
     "                        [--baud N] [--turnaround MS] [--fault SPEC]... [--seed N]\n"
-    "                        [--log FILE] [--once]\n"
+    "                        [--log FILE] [--once] [--board ID] [--identity FILE] [--floor N]\n"
     "\n"
-    "Plays a board that waits in its recovery ROM. Each connection powers it on anew.\n"
+    "Plays a board that waits in its recovery ROM. Each connection powers it on anew. All of it is\n"
+    "simulated.\n"
     "\n"
-    "  PROTOCOL         mt3620\n"
+    "  PROTOCOL         mt3620 or sphere-v3\n"
     "  --key FILE       public key in PEM that the board trusts; may be given again\n"
+    "  --board ID       what the board says it is (sphere-v3; sphere-virtual when not given)\n"
+    "  --identity FILE  private key of the device in PEM; made when missing (sphere-v3)\n"
+    "  --floor N        least security version that it takes (sphere-v3)\n"
     "  --flash FILE     what the flash holds; made when missing, written after each connection\n"
     "  --tcp PORT       listen on 127.0.0.1; 0 takes a free port\n"
     "  --pty            be a serial device (the default)\n"

@@ -34,7 +34,7 @@
 #include "device-agent/virtual-board/recovery/device_side.h"
 #include "device-agent/virtual-board/recovery/faults.h"
 #include "device-agent/virtual-board/recovery/flash.h"
-#include "device-agent/virtual-board/recovery/mt3620.h"
+#include "device-agent/virtual-board/recovery/rom_boards.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
@@ -382,9 +382,14 @@ Result<void> load_flash(const RomOptions& options, Flash& flash) {
 }  // namespace
 
 Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
-  SPHERE_TRY(Mt3620::check_faults(options.faults));
+  const RomBoard* const kind = find_rom_board(options.protocol);
+  if (kind == nullptr) {
+    return fail(Errc::invalid_argument,
+                fmt::format("'{}' is no protocol of a virtual board", options.protocol));
+  }
   SPHERE_TRY_ASSIGN(auto trust, read_keys(options));
-  Mt3620 board{{.trust = std::move(trust), .faults = options.faults}};
+  SPHERE_TRY_ASSIGN(const auto made, kind->make(options, std::move(trust)));
+  DeviceSide& board = *made;
   SPHERE_TRY(load_flash(options, board.flash()));
   Descriptor log;
   if (!options.log.empty()) {
@@ -408,7 +413,7 @@ Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
       SPHERE_TRY(write_file(options.flash, board.flash().bytes(), {.mode = 0644}));
     }
     const auto& counters = board.flash().counters();
-    print_line(fmt::format(R"({{"complete":{},"booted":{},"sectorsErased":{},"bytesWritten":{}}})",
+    print_line(fmt::format(R"({{"simulated":true,"complete":{},"booted":{},"sectorsErased":{},"bytesWritten":{}}})",
                            board.is_complete(), session.booted(), counters.sectors_erased,
                            counters.bytes_programmed));
     if (ended || options.once) {

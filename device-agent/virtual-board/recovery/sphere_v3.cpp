@@ -17,7 +17,7 @@
 #include <fmt/format.h>
 
 #include "sphere/core/encoding.h"
-#include "sphere/core/reader.h"
+#include "sphere/core/writer.h"
 #include "sphere/recovery/device_errors.h"
 #include "sphere/recovery/v2_messages.h"
 #include "sphere/transport/byte_stream.h"
@@ -250,6 +250,7 @@ void SphereV3Board::take_message(const recovery::v3::Message& message) {
     return go_to_error_state();
   }
   if (type == Type::server_ready && state_ == State::switching) {
+    say_simulated();
     return ask_for_manifest();
   }
   if (type == Type::image_request_ack && wants_answer_) {
@@ -265,6 +266,17 @@ void SphereV3Board::take_message(const recovery::v3::Message& message) {
     return take_reboot(message.data);
   }
   error(recovery::kBadState, fmt::format("message {:#04x}", message.type));
+}
+
+// Nobody should take this for silicon.
+void SphereV3Board::say_simulated() {
+  constexpr std::uint8_t kInformation = 2;
+  if (choice_.log_level >= kInformation) {
+    post(Type::log_entry, std::move(Writer{}
+                                        .little_endian(kInformation)
+                                        .text("this board is simulated, its flash a file"))
+                              .take());
+  }
 }
 
 void SphereV3Board::take_request_error(std::span<const std::byte> data) {

@@ -94,6 +94,7 @@ class SphereV3Board final : public DeviceSide {
   void take_choice(std::span<const std::byte> data);
   void take_v3(const recovery::v3::Frame& frame);
   void take_message(const recovery::v3::Message& message);
+  void say_simulated();
   void take_request_error(std::span<const std::byte> data);
   void take_file_answer(std::span<const std::byte> data);
   void take_proceed(std::span<const std::byte> data);
