@@ -370,6 +370,35 @@ constexpr std::array kTrustStoreOptions = {
     kNoSync,
 };
 
+constexpr std::array kRecoveryOptions = {
+    OptionSpec{.name = "package-directory",
+               .required = true,
+               .value_name = "DIR",
+               .help = "Directory with the images of the board, as they go into its flash",
+               .aliases = kDirectoryAliases},
+    OptionSpec{.name = "output-file",
+               .short_name = "of",
+               .required = true,
+               .value_name = "FILE",
+               .help = "The manifest to write: DIR/sphere.recoverymanifest makes DIR a set",
+               .aliases = kOutputAliases},
+    OptionSpec{.name = "board",
+               .required = true,
+               .value_name = "ID",
+               .help = "Board that the set is for; others refuse it"},
+    OptionSpec{.name = "security-version",
+               .value_name = "N",
+               .help = "Boards that have run a higher one refuse the set",
+               .default_text = "0"},
+    kKey,
+    kPassphraseFd,
+    kPassphraseFile,
+    kImageId,
+    kBuildDate,
+    kForce,
+    kNoSync,
+};
+
 constexpr OptionSpec kForceAny{
     .name = "force", .kind = OptionKind::flag, .help = "Replace an output file that is there"};
 constexpr std::array kExportOptions = {
@@ -482,6 +511,10 @@ constexpr std::array<std::string_view, 2> kTrustStoreExamples = {
     "sphere image-package pack-trust-store --key owner --base store-1.imagepackage --add "
     "production=keys/release-2.pem,Release 2 --revoke release --output-file store-2.imagepackage"};
 
+constexpr std::array<std::string_view, 1> kRecoveryExamples = {
+    "sphere image-package pack-recovery --package-directory out/board --board my-board --key owner "
+    "--output-file out/board/sphere.recoverymanifest"};
+
 constexpr std::array<std::string_view, 1> kExportExamples = {
     "sphere image-package export-digest app.imagepackage --signer release.crt --output-file "
     "app.request"};
@@ -507,6 +540,11 @@ constexpr std::array kCommands = {
                 .options = kTrustStoreOptions,
                 .examples = kTrustStoreExamples,
                 .run = run_pack_trust_store},
+    CommandSpec{.path = "image-package pack-recovery",
+                .summary = "Make the signed manifest of a recovery set for your own boards",
+                .options = kRecoveryOptions,
+                .examples = kRecoveryExamples,
+                .run = run_pack_recovery},
     CommandSpec{.path = "image-package pack-image",
                 .summary = "Make a signed package of format v2 around an image: a partition, a "
                            "squashfs or erofs file system",

@@ -26,6 +26,7 @@ namespace sphere::cli {
 [[nodiscard]] Result<Output> run_sign_digest(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_import_signature(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_pack_board_config(Context& context, const Arguments& arguments);
+[[nodiscard]] Result<Output> run_pack_recovery(Context& context, const Arguments& arguments);
 [[nodiscard]] Result<Output> run_pack_trust_store(Context& context, const Arguments& arguments);
 
 // The file that the option --image-package or the first word names. Errors: usage.missing-option,

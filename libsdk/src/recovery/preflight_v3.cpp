@@ -21,7 +21,7 @@ namespace {
 constexpr std::string_view kNext =
     "make the set anew: sphere image-package pack-recovery; the board is untouched";
 constexpr std::string_view kNextTrust =
-    "trust the owner's key: sphere config set trust FILE; the board is untouched";
+    "name the owner's public key in the configuration's list trust; the board is untouched";
 
 tl::unexpected<Error> refused(Error error, std::string_view file, std::string_view next = kNext) {
   return tl::make_unexpected(std::move(error).while_doing(file).with_hint(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "sphere/recovery/v2_messages.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,11 +16,6 @@
 namespace sphere::recovery::v2 {
 
 namespace {
-
-constexpr bool is_name_character(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
-         c == '_' || c == '-';
-}
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -55,11 +49,6 @@ std::optional<Message> parse_message(std::span<const std::byte> frame) {
     return std::nullopt;
   }
   return Message{.type = *type, .data = *data};
-}
-
-bool is_file_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameLimit && name.front() != '.' &&
-         std::ranges::all_of(name, is_name_character);
 }
 
 std::optional<FileRequest> parse_file_request(std::span<const std::byte> data, bool with_name) {

@@ -39,8 +39,8 @@ namespace sphere::recovery {
 //   then the metadata (image type 26) and signature of every image package
 struct ManifestV4 {
   struct Entry {
-    Guid image_id;
-    Guid component_id;
+    Guid image_id = {};
+    Guid component_id = {};
     std::uint16_t image_type = 0;
     std::uint16_t partition_type = 0;
     bool required = true;
