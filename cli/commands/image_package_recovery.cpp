@@ -71,12 +71,12 @@ Result<Output> run_pack_recovery(Context& context, const Arguments& arguments) {
                                       recovery::v3::kManifestFile));
   }
   const auto& manifest = packed.manifest;
-  Output output{.text = fmt::format("Packed {} (board {}, security version {}, {} image{}, {} "
-                                    "bytes), signed by {}.",
-                                    path, manifest.board_id, manifest.security_version,
-                                    manifest.entries.size(),
-                                    manifest.entries.size() == 1 ? "" : "s",
-                                    with_thousands(manifest.total_size()), signing.signed_by)};
+  Output output{.text =
+                    fmt::format("Packed {} (board {}, security version {}, {} image{}, {} "
+                                "bytes), signed by {}.",
+                                path, manifest.board_id, manifest.security_version,
+                                manifest.entries.size(), manifest.entries.size() == 1 ? "" : "s",
+                                with_thousands(manifest.total_size()), signing.signed_by)};
   output.data.set("file", path)
       .set("imageId", packed.image_id.text())
       .set("board", manifest.board_id)

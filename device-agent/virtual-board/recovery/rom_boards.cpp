@@ -27,8 +27,7 @@ Result<std::unique_ptr<DeviceSide>> make_mt3620(const RomOptions& options,
 }
 
 // The key in `file`, which is made when it is missing.
-Result<std::shared_ptr<const crypto::PrivateKey>> load_identity(
-    const std::filesystem::path& file) {
+Result<std::shared_ptr<const crypto::PrivateKey>> load_identity(const std::filesystem::path& file) {
   if (file.empty()) {
     return nullptr;
   }

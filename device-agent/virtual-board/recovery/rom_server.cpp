@@ -413,9 +413,9 @@ Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
       SPHERE_TRY(write_file(options.flash, board.flash().bytes(), {.mode = 0644}));
     }
     const auto& counters = board.flash().counters();
-    print_line(fmt::format(R"({{"simulated":true,"complete":{},"booted":{},"sectorsErased":{},"bytesWritten":{}}})",
-                           board.is_complete(), session.booted(), counters.sectors_erased,
-                           counters.bytes_programmed));
+    print_line(fmt::format(
+        R"({{"simulated":true,"complete":{},"booted":{},"sectorsErased":{},"bytesWritten":{}}})",
+        board.is_complete(), session.booted(), counters.sectors_erased, counters.bytes_programmed));
     if (ended || options.once) {
       return board.is_complete();
     }

@@ -272,10 +272,10 @@ void SphereV3Board::take_message(const recovery::v3::Message& message) {
 void SphereV3Board::say_simulated() {
   constexpr std::uint8_t kInformation = 2;
   if (choice_.log_level >= kInformation) {
-    post(Type::log_entry, std::move(Writer{}
-                                        .little_endian(kInformation)
-                                        .text("this board is simulated, its flash a file"))
-                              .take());
+    post(Type::log_entry,
+         std::move(
+             Writer{}.little_endian(kInformation).text("this board is simulated, its flash a file"))
+             .take());
   }
 }
 

@@ -34,8 +34,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{256} * 1024;
-constexpr std::uint16_t kOther = 28;            // Image type.
-constexpr std::uint16_t kFirmware = 1;          // Partition types.
+constexpr std::uint16_t kOther = 28;    // Image type.
+constexpr std::uint16_t kFirmware = 1;  // Partition types.
 constexpr std::uint16_t kApplications = 4;
 constexpr std::string_view kName = "recovery-manifest";
 
@@ -97,10 +97,8 @@ Result<ManifestV4::Entry> describe(const fs::path& path, const std::string& name
                               with_thousands(kManifestV4FileLimit)),
                   name, "leave it out of the directory, or make it smaller");
   }
-  ManifestV4::Entry entry{.file_size = size,
-                          .flash_offset = kPlacedByLoader,
-                          .sha256 = {},
-                          .file_name = name};
+  ManifestV4::Entry entry{
+      .file_size = size, .flash_offset = kPlacedByLoader, .sha256 = {}, .file_name = name};
   SPHERE_TRY_ASSIGN(entry.sha256, hash(*source, size));
   if (const auto package = image::open_container(source, size)) {
     const image::Identity& identity = package->metadata.identity;

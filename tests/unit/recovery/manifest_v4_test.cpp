@@ -78,10 +78,10 @@ TEST_CASE("recovery manifests that break a rule are refused") {
   CHECK(refused(changed(2, 3)) == Errc::corrupt);     // More images than are there.
   CHECK(refused(changed(4, 0x41)) == Errc::corrupt);  // Size of the head.
   CHECK(refused(changed(6, 0xA1)) == Errc::corrupt);
-  CHECK(refused(changed(16, 0)) == Errc::corrupt);    // Text behind a NUL.
+  CHECK(refused(changed(16, 0)) == Errc::corrupt);  // Text behind a NUL.
   CHECK(refused(changed(16, ' ')) == Errc::corrupt);
-  CHECK(refused(changed(52, 1)) == Errc::corrupt);    // Flags of the head.
-  CHECK(refused(changed(56, 1)) == Errc::corrupt);    // Sum.
+  CHECK(refused(changed(52, 1)) == Errc::corrupt);  // Flags of the head.
+  CHECK(refused(changed(56, 1)) == Errc::corrupt);  // Sum.
   CHECK(refused(changed(64 + 36, 2)) == Errc::corrupt);
   CHECK(refused(changed(64 + 44, 1)) == Errc::too_large);
   CHECK(refused(changed(64 + 56, 1)) == Errc::corrupt);

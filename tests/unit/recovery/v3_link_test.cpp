@@ -161,8 +161,8 @@ TEST_CASE("a message without an answer is sent eight times, then the session has
     }
   }
   CHECK(wire.size() == 8 * one);
-  CHECK(times == std::vector<Time>{0ms, 250ms, 750ms, 1750ms, 3750ms, 7750ms, 11750ms, 15750ms,
-                                   19750ms});
+  CHECK(times ==
+        std::vector<Time>{0ms, 250ms, 750ms, 1750ms, 3750ms, 7750ms, 11750ms, 15750ms, 19750ms});
 }
 
 TEST_CASE("a block without an answer is sent ten times, then the transfer has failed") {
@@ -228,17 +228,17 @@ TEST_CASE("blocks that cannot be are dropped") {
     });
     return !answers.empty();
   };
-  CHECK_FALSE(take(2, 0, 512));           // Another transfer.
-  CHECK_FALSE(take(1, 0, 511));           // Too short.
-  CHECK_FALSE(take(1, 1, 512));           // Too long.
-  CHECK_FALSE(take(1, 2, 512));           // Behind the end.
+  CHECK_FALSE(take(2, 0, 512));  // Another transfer.
+  CHECK_FALSE(take(1, 0, 511));  // Too short.
+  CHECK_FALSE(take(1, 1, 512));  // Too long.
+  CHECK_FALSE(take(1, 2, 512));  // Behind the end.
   CHECK_FALSE(take(1, 0xFFFFFFFF, 512));
   CHECK(got == 0);
-  CHECK(take(1, 1, 488));                 // A gap is told at once.
+  CHECK(take(1, 1, 488));  // A gap is told at once.
   CHECK(take(1, 0, 512));
   CHECK(got == 1000);
   CHECK(receiver.is_done());
-  CHECK(take(1, 0, 512));                 // The last answer may have been lost.
+  CHECK(take(1, 0, 512));  // The last answer may have been lost.
   CHECK(got == 1000);
 }
 

@@ -68,9 +68,12 @@ TEST_CASE("messages of recovery v3 are the golden ones both ways") {
       2, Type::image_request_by_filename,
       write_request({.transfer = 1, .block = 4096, .window = 16, .name = "a.bin"}, true));
   check_message(
-      "04 03 01 50 02 02 01 01 02 A4 02 4C 02 01 01 01 01 01 01 01 01 01 01 01 02 05 01 01 01 01 01 "
-      "01 02 05 01 01 01 01 01 01 02 05 01 01 01 01 01 01 01 03 10 10 02 01 01 01 25 2C F2 4D BA 5F "
-      "B0 A3 0E 26 E8 3B 2A C5 B9 E2 9E 1B 16 1E 5C 1F A7 42 5E 73 04 33 62 93 8B 98 24 14 09 0D 46 "
+      "04 03 01 50 02 02 01 01 02 A4 02 4C 02 01 01 01 01 01 01 01 01 01 01 01 02 05 01 01 01 01 "
+      "01 "
+      "01 02 05 01 01 01 01 01 01 02 05 01 01 01 01 01 01 01 03 10 10 02 01 01 01 25 2C F2 4D BA "
+      "5F "
+      "B0 A3 0E 26 E8 3B 2A C5 B9 E2 9E 1B 16 1E 5C 1F A7 42 5E 73 04 33 62 93 8B 98 24 14 09 0D "
+      "46 "
       "00",
       2, Type::image_request_ack,
       write_file_answer({.transfer = 1,
@@ -83,7 +86,8 @@ TEST_CASE("messages of recovery v3 are the golden ones both ways") {
   check_message("04 03 01 05 02 03 01 01 02 0B 02 01 06 07 85 BD 42 F8 00", 3, Type::recovery_event,
                 from_hex("07"));
   check_message(
-      "04 03 01 20 02 04 01 01 02 08 02 1C 02 01 02 03 02 04 01 01 01 01 02 50 01 01 01 01 01 03 50 "
+      "04 03 01 20 02 04 01 01 02 08 02 1C 02 01 02 03 02 04 01 01 01 01 02 50 01 01 01 01 01 03 "
+      "50 "
       "52 01 01 01 01 03 D0 07 01 05 EA 74 AE BB 00",
       4, Type::progress_update,
       write_progress({.phase = Phase::erase,
@@ -93,11 +97,13 @@ TEST_CASE("messages of recovery v3 are the golden ones both ways") {
                       .bytes = 5394432,
                       .next_within_ms = 2000}));
   check_message(
-      "04 03 01 28 02 03 01 01 02 B0 02 24 02 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 "
+      "04 03 01 28 02 03 01 01 02 B0 02 24 02 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 "
+      "01 "
       "01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 01 05 6E 4E 63 95 00",
       3, Type::proceed, write_proceed({}));
   check_message(
-      "04 03 01 14 02 05 01 01 02 0C 02 10 02 27 02 05 01 01 01 01 08 61 70 70 2E 62 69 6E 05 06 FD "
+      "04 03 01 14 02 05 01 01 02 0C 02 10 02 27 02 05 01 01 01 01 08 61 70 70 2E 62 69 6E 05 06 "
+      "FD "
       "60 95 00",
       5, Type::recovery_error, write_error({.category = 39, .code = 5, .text = "app.bin"}));
 }
@@ -110,8 +116,7 @@ TEST_CASE("other frames of recovery v3 are the golden ones both ways") {
 
   wire.clear();
   append_data(1, 0, text_bytes("hello"), wire);
-  CHECK(wire ==
-        from_hex("04 03 02 09 01 01 01 01 02 01 01 01 0A 68 65 6C 6C 6F 2E 3F C4 A5 00"));
+  CHECK(wire == from_hex("04 03 02 09 01 01 01 01 02 01 01 01 0A 68 65 6C 6C 6F 2E 3F C4 A5 00"));
 
   const auto check_ack = [](const DataAck& ack, std::string_view golden) {
     Bytes made;
@@ -120,12 +125,14 @@ TEST_CASE("other frames of recovery v3 are the golden ones both ways") {
     const auto inside = decoded(from_hex(golden));
     CHECK(parse_data_ack(*parse_frame(inside)) == ack);
   };
-  check_ack({.transfer = 1, .next = 1, .credit = 16},
-            "04 03 04 10 02 01 01 01 02 01 01 01 02 10 01 01 01 01 01 01 01 01 01 01 05 B9 0F 01 92 "
-            "00");
-  check_ack({.transfer = 1, .next = 5, .credit = 12, .bitmap = 6},
-            "04 03 04 10 02 05 01 01 02 01 01 01 02 0C 01 01 02 06 01 01 01 01 01 01 05 CC F6 E7 AE "
-            "00");
+  check_ack(
+      {.transfer = 1, .next = 1, .credit = 16},
+      "04 03 04 10 02 01 01 01 02 01 01 01 02 10 01 01 01 01 01 01 01 01 01 01 05 B9 0F 01 92 "
+      "00");
+  check_ack(
+      {.transfer = 1, .next = 5, .credit = 12, .bitmap = 6},
+      "04 03 04 10 02 05 01 01 02 01 01 01 02 0C 01 01 02 06 01 01 01 01 01 01 05 CC F6 E7 AE "
+      "00");
 }
 
 Nonce counting_nonce() {
@@ -153,19 +160,22 @@ TEST_CASE("the start of a session is the golden one both ways") {
   v2::append_message(v2::Type::initialization, write_greeting(greeting), wire);
   CHECK(wire.size() == 208);
   CHECK(to_hex(wire).starts_with("02ca020102c602030101"));
-  CHECK(to_hex(wire).ends_with(
-      "02020510030210060401050" "50c03c20101031" "00e04c0c62d14070e"
-      "7370686572652d7669727475616c0904070101" "03c29b00"));
+  CHECK(
+      to_hex(wire).ends_with("02020510030210060401050"
+                             "50c03c20101031"
+                             "00e04c0c62d14070e"
+                             "7370686572652d7669727475616c0904070101"
+                             "03c29b00"));
   CHECK(parse_greeting(write_greeting(greeting)) == greeting);
 
-  const Choice choice{
-      .nonce = counting_nonce(), .block = 4096, .window = 16, .rate = 3000000};
+  const Choice choice{.nonce = counting_nonce(), .block = 4096, .window = 16, .rate = 3000000};
   wire.clear();
   v2::append_message(v2::Type::initialization_ack, write_choice(choice), wire);
-  CHECK(to_hex(wire) ==
-        to_hex(from_hex("02 2E 02 A0 02 2A 02 03 01 01 03 01 10 12 01 02 03 04 05 06 07 08 09 0A 0B "
-                        "0C 0D 0E 0F 02 02 05 10 03 02 10 09 04 01 01 05 04 C0 C6 2D 03 06 01 03 5D "
-                        "1B 00")));
+  CHECK(
+      to_hex(wire) ==
+      to_hex(from_hex("02 2E 02 A0 02 2A 02 03 01 01 03 01 10 12 01 02 03 04 05 06 07 08 09 0A 0B "
+                      "0C 0D 0E 0F 02 02 05 10 03 02 10 09 04 01 01 05 04 C0 C6 2D 03 06 01 03 5D "
+                      "1B 00")));
   CHECK(parse_choice(write_choice(choice)) == choice);
 }
 
@@ -187,8 +197,8 @@ TEST_CASE("a greeting keeps all that it says") {
 
 TEST_CASE("greetings that break a rule are refused") {
   const auto with = [](std::string_view tags) {
-    auto data = std::move(Writer{}.little_endian(kVersion).text(std::string(kIdDigits, '0')))
-                    .take();
+    auto data =
+        std::move(Writer{}.little_endian(kVersion).text(std::string(kIdDigits, '0'))).take();
     data.push_back(std::byte{0});
     const auto bytes = from_hex(tags);
     data.insert(data.end(), bytes.begin(), bytes.end());
@@ -196,20 +206,20 @@ TEST_CASE("greetings that break a rule are refused") {
   };
   const std::string nonce = "01 10 00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F ";
   CHECK(with(nonce));
-  CHECK_FALSE(with(""));                             // No nonce.
+  CHECK_FALSE(with(""));  // No nonce.
   CHECK_FALSE(with("01 0F 00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E"));
-  CHECK_FALSE(with(nonce + nonce));                  // Twice.
-  CHECK_FALSE(with(nonce + "02 02 01 02"));          // No multiple of 512.
+  CHECK_FALSE(with(nonce + nonce));          // Twice.
+  CHECK_FALSE(with(nonce + "02 02 01 02"));  // No multiple of 512.
   CHECK_FALSE(with(nonce + "02 02 00 00"));
-  CHECK_FALSE(with(nonce + "02 02 00 42"));          // Above 16,384.
+  CHECK_FALSE(with(nonce + "02 02 00 42"));  // Above 16,384.
   CHECK_FALSE(with(nonce + "03 02 00 00"));
-  CHECK_FALSE(with(nonce + "03 02 41 00"));          // Above 64.
-  CHECK_FALSE(with(nonce + "04 01 04"));             // Not raw.
+  CHECK_FALSE(with(nonce + "03 02 41 00"));  // Above 64.
+  CHECK_FALSE(with(nonce + "04 01 04"));     // Not raw.
   CHECK_FALSE(with(nonce + "05 00"));
   CHECK_FALSE(with(nonce + "05 03 01 00 00"));
   CHECK_FALSE(with(nonce + "05 04 00 00 00 00"));
-  CHECK_FALSE(with(nonce + "07 02 41 20"));          // A blank in the board's id.
-  CHECK_FALSE(with(nonce + "09 04 01 00 00"));       // Cut.
+  CHECK_FALSE(with(nonce + "07 02 41 20"));     // A blank in the board's id.
+  CHECK_FALSE(with(nonce + "09 04 01 00 00"));  // Cut.
   CHECK_FALSE(with(nonce + "09"));
 }
 
@@ -259,8 +269,7 @@ TEST_CASE("data of messages is read back as it was written, and no other length 
         [](const Bytes& data) { return parse_request(data, false); });
   const InventoryEntry entry{.state = ImageState::partly, .index = 1, .resume = 65536};
   const std::vector entries = {entry, InventoryEntry{}};
-  check(entries, write_inventory(entries),
-        [](const Bytes& data) { return parse_inventory(data); });
+  check(entries, write_inventory(entries), [](const Bytes& data) { return parse_inventory(data); });
   const ImageVerified verified{.index = 3, .result = 2};
   check(verified, write_image_verified(verified),
         [](const Bytes& data) { return parse_image_verified(data); });

@@ -19,8 +19,8 @@ struct SetToPack {
   std::filesystem::path directory;  // Holds the images; its manifest, if there is one, is left out.
   std::string board_id;
   std::uint32_t security_version = 0;
-  std::uint64_t build_time = 0;        // Unix seconds.
-  std::optional<Guid> image_id = {};   // Of the manifest; from its content when absent.
+  std::uint64_t build_time = 0;       // Unix seconds.
+  std::optional<Guid> image_id = {};  // Of the manifest; from its content when absent.
 };
 
 struct PackedSet {
