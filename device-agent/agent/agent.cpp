@@ -162,6 +162,12 @@ class Agent {
     return firewall_.get();
   }
 
+  // Without an app on the network there is no firewall and no rule.
+  Result<json::Value> firewall_rulesets() {
+    return firewall_ ? firewall_->rulesets()
+                     : json::Value{}.set("rulesets", json::Value{json::Array{}});
+  }
+
   [[nodiscard]] KernelFeatures kernel_features(const fs::path& staging) const {
     auto kernel = probe_kernel(staging);
     kernel.memory = groups_.tree().memory();
@@ -233,6 +239,7 @@ class Agent {
     services_.broker = broker_.get();
     services_.state = &state_;
     services_.board = &link_;
+    services_.firewall = [this] { return loop_->call([this] { return firewall_rulesets(); }); };
     SPHERE_TRY(make_settings());
     services_.started = clock_.monotonic();
     services_.begin_restart = [this] {

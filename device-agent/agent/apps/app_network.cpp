@@ -2,12 +2,15 @@
 #include "device-agent/agent/apps/app_network.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "device-agent/agent/sandbox/connection_list.h"
 #include "device-agent/agent/sandbox/dns_stub.h"
@@ -23,6 +26,7 @@ namespace {
 
 // How often the counter of refused packets is read.
 constexpr std::chrono::seconds kCountPeriod{10};
+constexpr std::size_t kReported = 8;  // Destinations at a time.
 
 }  // namespace
 
@@ -70,6 +74,9 @@ Result<std::unique_ptr<AppNetwork>> AppNetwork::open(const Parts& parts, App app
 AppNetwork::~AppNetwork() {
   parts_.loop->cancel(timer_);
   stub_.reset();
+  if (!found_.empty()) {  // It was open.
+    report_rejects();
+  }
   parts_.firewall->close(kFirstAppUid + app_.user);
 }
 
@@ -78,15 +85,58 @@ void AppNetwork::note(std::string_view category, std::string_view name, std::str
                      json::Value{}.set("name", name).set("reason", reason));
 }
 
-void AppNetwork::count_rejects() {
-  const auto rejected = parts_.firewall->rejected(kFirstAppUid + app_.user);
-  if (rejected != std::exchange(rejected_, rejected)) {
+// A destination is an event of its own, equal ones are counted by the log; of a scan the first
+// kReported and the number of packets.
+void AppNetwork::report_rejects() {
+  const auto uid = kFirstAppUid + app_.user;
+  const auto rejected = parts_.firewall->rejected(uid);
+  const auto before = std::exchange(rejected_, rejected);
+  if (rejected == before) {
+    return;
+  }
+  const auto refused = parts_.firewall->refused(uid);
+  std::size_t reported = 0;
+  for (const auto& [destination, packets] : refused) {
+    const auto known = refused_.find(destination);
+    if ((known == refused_.end() || known->second != packets) && reported < kReported) {
+      ++reported;
+      parts_.events->add("ConnectionRefused", app_.component_id, app_.image_id,
+                         json::Value{}
+                             .set("address", destination.address)
+                             .set("port", static_cast<int>(destination.port))
+                             .set("protocol", destination.protocol));
+    }
+  }
+  refused_ = refused;
+  if (reported == 0 || reported == kReported) {
     parts_.events->add("ConnectionRefused", app_.component_id, app_.image_id,
                        json::Value{}
                            .set("reason", "packets to addresses that no allowed name leads to")
-                           .set("packets", static_cast<std::int64_t>(rejected)));
+                           .set("packets", rejected));
   }
+}
+
+void AppNetwork::count_rejects() {
+  report_rejects();
   timer_ = parts_.loop->after(kCountPeriod, [this] { count_rejects(); });
+}
+
+std::string AppNetwork::describe_rejects() const {
+  const auto uid = kFirstAppUid + app_.user;
+  const auto rejected = parts_.firewall->rejected(uid);
+  if (rejected == 0) {
+    return {};
+  }
+  auto text = fmt::format("{} packet{} refused", rejected, rejected == 1 ? "" : "s");
+  std::size_t named = 0;
+  for (const auto& [destination, packets] : parts_.firewall->refused(uid)) {
+    if (++named > kReported) {
+      return text + ", ...";
+    }
+    text += fmt::format("{} {} port {}/{}", named == 1 ? ", in the last minute:" : ",",
+                        destination.address, destination.port, destination.protocol);
+  }
+  return text;
 }
 
 }  // namespace sphere::agent

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "device-agent/agent/loop.h"
 #include "device-agent/agent/sandbox/dns_stub.h"
 #include "device-agent/agent/sandbox/firewall.h"
+#include "device-agent/agent/sandbox/firewall_view.h"
 #include "device-agent/agent/sandbox/ip_address.h"
 #include "sphere/core/result.h"
 #include "sphere/manifest/manifest.h"
@@ -48,17 +50,21 @@ class AppNetwork {
 
   // The app's rules as the kernel has them.
   [[nodiscard]] const std::string& found() const noexcept { return found_; }
+  // Packets turned away so far, with some destinations; "" without any.
+  [[nodiscard]] std::string describe_rejects() const;
 
  private:
   AppNetwork(Parts parts, App app) : parts_{std::move(parts)}, app_{std::move(app)} {}
   void note(std::string_view category, std::string_view name, std::string_view reason);
   void count_rejects();
+  void report_rejects();
 
   Parts parts_;
   App app_;
   std::string found_;
   std::unique_ptr<DnsStub> stub_;
   std::uint64_t rejected_ = 0;
+  std::map<RefusedDestination, std::uint64_t> refused_;  // As last reported.
   Loop::Timer timer_ = 0;
 };
 

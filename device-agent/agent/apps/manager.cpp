@@ -392,7 +392,17 @@ std::vector<device_api::App> AppManager::list() const {
 
 std::optional<SandboxReport> AppManager::sandbox(const Guid& component) const {
   const auto* app = find(component);
-  return app == nullptr ? std::nullopt : app->sandbox;
+  if (app == nullptr || !app->sandbox) {
+    return std::nullopt;
+  }
+  auto report = app->sandbox;
+  const auto rejects = app->network ? app->network->describe_rejects() : std::string{};
+  for (auto& layer : report->layers) {
+    if (layer.id == "L11" && !rejects.empty()) {
+      layer.detail += (layer.detail.empty() ? "" : "; ") + rejects;
+    }
+  }
+  return report;
 }
 
 std::shared_ptr<OutputLog> AppManager::output(const Guid& component) const {

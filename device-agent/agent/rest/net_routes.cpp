@@ -130,9 +130,12 @@ http::Response delete_proxy(Call& call) {
 }
 
 http::Response get_firewall(Call& call) {
-  return json_answer(call.services->firewall
-                         ? call.services->firewall()
-                         : json::Value{}.set("rulesets", json::Value{json::Array{}}));
+  if (!call.services->firewall) {
+    return json_answer(json::Value{}.set("rulesets", json::Value{json::Array{}}));
+  }
+  const auto sets = call.services->firewall();
+  return sets ? json_answer(*sets)
+              : error_answer(refuse(device_api::kInternal, sets.error()).value());
 }
 
 }  // namespace sphere::agent::net_routes

@@ -22,6 +22,7 @@
 #include "device-agent/agent/rest/rate_gate.h"
 #include "device-agent/agent/state/capability_gate.h"
 #include "sphere/core/clock.h"
+#include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/crypto/key.h"
 #include "sphere/json/value.h"
@@ -47,7 +48,7 @@ struct Services {
   DiagnosticLog* log = nullptr;
   TelemetryView* telemetry = nullptr;  // The loop's.
   // What the kernel's packet filter holds for the apps, in the shape of GET /net/firewall/rulesets.
-  std::function<json::Value()> firewall = {};
+  std::function<Result<json::Value>()> firewall = {};
   const crypto::PrivateKey* device_key = nullptr;  // Signs the identity challenge.
   crypto::Sha256Digest leaf_spki = {};             // Of the TLS certificate in use.
   BoardFacts facts = {};

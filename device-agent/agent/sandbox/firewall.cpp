@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <map>
 #include <memory>
 #include <sched.h>
 #include <span>
@@ -24,15 +25,20 @@
 #include <nftables/libnftables.h>
 #include <tl/expected.hpp>
 
+#include "device-agent/agent/sandbox/firewall_view.h"
 #include "device-agent/agent/sandbox/ip_address.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/json/value.h"
 
 namespace sphere::agent {
 namespace {
 
 constexpr std::string_view kTablePrefix = "sphere_";  // And the agent's pid.
+constexpr int kRefusedKept = 64;
+constexpr std::chrono::seconds kExpirySlack{5};  // The kernel takes its time to forget.
+constexpr std::size_t kListingLimit = std::size_t{4} * 1024 * 1024;
 
 struct CloseLibrary {
   void operator()(void* handle) const { ::dlclose(handle); }
@@ -44,23 +50,14 @@ Error unavailable(std::string message, std::string_view next) {
                {.reason = "board.sandbox", .value = "L11", .next = std::string{next}}};
 }
 
-std::string port_list(const std::vector<std::uint16_t>& ports) {
-  std::vector<std::string> texts;
-  texts.reserve(ports.size());
-  for (const auto port : ports) {
-    texts.push_back(std::to_string(port));
-  }
-  return join(texts, ", ");
-}
-
-// A server answers from its own ports only.
+// A server answers from its own ports only. A rule a port: each has its counter.
 std::string server_rules(const std::string& chain, const FirewallApp& app) {
   std::string rules;
   for (const auto& [protocol, ports] :
        {std::pair{"tcp", &app.tcp_server_ports}, std::pair{"udp", &app.udp_server_ports}}) {
-    if (!ports->empty()) {
-      rules += fmt::format("add rule {} ct direction reply {} sport {{ {} }} accept\n", chain,
-                           protocol, port_list(*ports));
+    for (const auto port : *ports) {
+      rules += fmt::format("add rule {} ct direction reply {} sport {} counter accept\n", chain,
+                           protocol, port);
     }
   }
   return rules;
@@ -89,11 +86,25 @@ std::string add_elements(const std::string& table, std::uint32_t uid,
   return commands;
 }
 
+// "counter packets 3 bytes 87 accept" to "accept".
+std::string without_counter(std::string_view rule) {
+  constexpr std::string_view kCounter = "counter packets ";
+  const auto begin = rule.find(kCounter);
+  if (begin == std::string_view::npos) {
+    return std::string{rule};
+  }
+  auto end = begin + kCounter.size();
+  for (int spaces = 0; spaces < 3 && end < rule.size(); ++end) {
+    spaces += rule[end] == ' ' ? 1 : 0;
+  }
+  return std::string{rule.substr(0, begin)} + std::string{rule.substr(end)};
+}
+
 bool is_alive(pid_t pid) { return ::kill(pid, 0) == 0; }
 
 }  // namespace
 
-// The five functions of libnftables that are used.
+// The functions of libnftables that are used.
 class NftFirewall::Library {
  public:
   static Result<std::unique_ptr<Library>> open() {
@@ -109,7 +120,8 @@ class NftFirewall::Library {
                           library->find("nft_ctx_buffer_error", library->buffer_error_) &&
                           library->find("nft_ctx_get_error_buffer", library->error_) &&
                           library->find("nft_ctx_buffer_output", library->buffer_output_) &&
-                          library->find("nft_ctx_get_output_buffer", library->output_);
+                          library->find("nft_ctx_get_output_buffer", library->output_) &&
+                          library->find("nft_ctx_output_set_flags", library->set_flags_);
     if (!complete) {
       return tl::unexpected<Error>{unavailable("libnftables.so.1 is another version than expected",
                                                "install libnftables1 of Debian 12")};
@@ -144,6 +156,15 @@ class NftFirewall::Library {
     return output;
   }
 
+  // What a list command prints, as JSON.
+  Result<json::Value> list(const std::string& command) {
+    set_flags_(context_, NFT_CTX_OUTPUT_JSON);
+    const auto text = run(command);
+    set_flags_(context_, 0);
+    return text.and_then(
+        [](const std::string& listing) { return json::parse(listing, {.bytes = kListingLimit}); });
+  }
+
  private:
   Library() = default;
   template <typename Function>
@@ -162,25 +183,41 @@ class NftFirewall::Library {
   decltype(&::nft_ctx_get_error_buffer) error_ = nullptr;
   decltype(&::nft_ctx_buffer_output) buffer_output_ = nullptr;
   decltype(&::nft_ctx_get_output_buffer) output_ = nullptr;
+  decltype(&::nft_ctx_output_set_flags) set_flags_ = nullptr;
 };
 
 std::string firewall_rules(const std::string& table, const FirewallApp& app) {
   const auto chain = fmt::format("inet {} app_{}", table, app.uid);
   std::string rules;
   for (const bool v6 : {false, true}) {
-    rules += fmt::format("add set inet {} allow_{}_{} {{ type {}; flags timeout; }}\n", table,
-                         app.uid, v6 ? "v6" : "v4", v6 ? "ipv6_addr" : "ipv4_addr");
+    const std::string_view family = v6 ? "v6" : "v4";
+    const std::string_view type = v6 ? "ipv6_addr" : "ipv4_addr";
+    rules += fmt::format("add set inet {} allow_{}_{} {{ type {}; flags timeout; counter; }}\n",
+                         table, app.uid, family, type);
+    rules += fmt::format(
+        "add set inet {} refused_{}_{} {{ type {} . inet_proto . inet_service; "
+        "flags dynamic,timeout; timeout 60s; size {}; }}\n",
+        table, app.uid, family, type, kRefusedKept);
   }
   rules += add_elements(table, app.uid, app.addresses, "");
   rules += fmt::format("add chain {}\n", chain);
   // What the app began while the address was open goes on.
-  rules +=
-      fmt::format("add rule {} ct direction original ct state established,related accept\n", chain);
+  for (const auto* state : {"established", "related"}) {
+    rules +=
+        fmt::format("add rule {} ct direction original ct state {} counter accept\n", chain, state);
+  }
   rules += server_rules(chain, app);
-  rules +=
-      fmt::format("add rule {} oif lo ip daddr {} udp dport 53 accept\n", chain, to_text(app.stub));
+  rules += fmt::format("add rule {} oif lo ip daddr {} udp dport 53 counter accept\n", chain,
+                       to_text(app.stub));
   rules += fmt::format("add rule {} ip daddr @allow_{}_v4 accept\n", chain, app.uid);
   rules += fmt::format("add rule {} ip6 daddr @allow_{}_v6 accept\n", chain, app.uid);
+  for (const bool v6 : {false, true}) {
+    // A full set notes nothing more; the packet goes on to the last rule all the same.
+    rules += fmt::format(
+        "add rule {0} meta nfproto ipv{1} meta l4proto {{ tcp, udp }} "
+        "update @refused_{2}_v{1} {{ {3} daddr . meta l4proto . th dport counter }}\n",
+        chain, v6 ? 6 : 4, app.uid, v6 ? "ip6" : "ip");
+  }
   rules += fmt::format("add rule {} counter reject with icmpx type admin-prohibited\n", chain);
   rules +=
       fmt::format("add element inet {} apps {{ {} : jump app_{} }}\n", table, app.uid, app.uid);
@@ -255,6 +292,7 @@ NftFirewall::~NftFirewall() {
 Result<void> NftFirewall::open(const FirewallApp& app) {
   close(app.uid);
   SPHERE_TRY(library_->run(firewall_rules(table_, app)));
+  wished_[app.uid] = {.app = app, .until = {}};
   return {};
 }
 
@@ -274,16 +312,25 @@ Result<void> NftFirewall::allow(std::uint32_t uid, std::span<const IpAddress> ad
   }
   commands += add_elements(table_, uid, addresses, fmt::format(" timeout {}s", timeout.count()));
   SPHERE_TRY(library_->run(commands));
+  auto& until = wished_[uid].until;
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(until, [now](const auto& entry) { return entry.second < now; });
+  for (const auto& address : addresses) {
+    until[to_text(address)] = now + timeout + kExpirySlack;
+  }
   return {};
 }
 
 void NftFirewall::close(std::uint32_t uid) {
+  wished_.erase(uid);
   // Each may not be there. Without its rules the uid is not filtered: nothing runs under it.
   for (const auto& command :
        {fmt::format("delete element inet {} apps {{ {} }}\n", table_, uid),
         fmt::format("flush chain inet {0} app_{1}\ndelete chain inet {0} app_{1}\n", table_, uid),
         fmt::format("delete set inet {} allow_{}_v4\n", table_, uid),
-        fmt::format("delete set inet {} allow_{}_v6\n", table_, uid)}) {
+        fmt::format("delete set inet {} allow_{}_v6\n", table_, uid),
+        fmt::format("delete set inet {0} refused_{1}_v4\ndelete set inet {0} refused_{1}_v6\n",
+                    table_, uid)}) {
     [[maybe_unused]] const auto removed = library_->run(command);
   }
 }
@@ -298,7 +345,7 @@ Result<std::string> NftFirewall::describe(std::uint32_t uid) {
                     library_->run(fmt::format("list chain inet {} app_{}\n", table_, uid)));
   std::vector<std::string> rules;
   for (const auto& line : split(chain, '\n')) {
-    const auto rule = trim(line);
+    const auto rule = without_counter(trim(line));
     if (!rule.empty() && rule != "}" && !rule.ends_with("{")) {
       rules.emplace_back(rule);
     }
@@ -311,13 +358,44 @@ Result<std::string> NftFirewall::describe(std::uint32_t uid) {
 std::uint64_t NftFirewall::rejected(std::uint32_t uid) {
   const auto chain = library_->run(fmt::format("list chain inet {} app_{}\n", table_, uid));
   constexpr std::string_view kCounter = "counter packets ";
-  const auto at = chain ? chain->find(kCounter) : std::string::npos;
+  // The last rule is the one that rejects.
+  const auto at = chain ? chain->rfind(kCounter) : std::string::npos;
   std::uint64_t count = 0;
   if (at != std::string::npos) {
     const auto number = std::string_view{*chain}.substr(at + kCounter.size());
     std::from_chars(number.data(), number.data() + number.size(), count);
   }
   return count;
+}
+
+std::map<RefusedDestination, std::uint64_t> NftFirewall::refused(std::uint32_t uid) {
+  std::map<RefusedDestination, std::uint64_t> all;
+  for (const auto* family : {"v4", "v6"}) {
+    auto some = library_->list(fmt::format("list set inet {} refused_{}_{}\n", table_, uid, family))
+                    .and_then(read_refused);
+    if (some) {
+      all.merge(*some);
+    }
+  }
+  return all;
+}
+
+Result<json::Value> NftFirewall::rulesets() {
+  SPHERE_TRY_ASSIGN(const auto listing,
+                    library_->list(fmt::format("list table inet {}\n", table_)));
+  SPHERE_TRY_ASSIGN(const auto view, read_firewall(listing));
+  const auto now = std::chrono::steady_clock::now();
+  std::map<std::uint32_t, FirewallWish> wishes;
+  for (const auto& [uid, wished] : wished_) {
+    auto wish = wish_of(wished.app);
+    for (const auto& [address, until] : wished.until) {
+      if (now < until) {
+        wish.opened.insert(address);
+      }
+    }
+    wishes.emplace(uid, std::move(wish));
+  }
+  return rulesets_of(view, fulfils(view, wishes));
 }
 
 }  // namespace sphere::agent

@@ -3,14 +3,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "device-agent/agent/sandbox/firewall_view.h"
 #include "device-agent/agent/sandbox/ip_address.h"
 #include "sphere/core/result.h"
+#include "sphere/json/value.h"
 
 namespace sphere::agent {
 
@@ -37,12 +40,18 @@ class Firewall {
   [[nodiscard]] virtual Result<std::string> describe(std::uint32_t uid) = 0;
   // Packets turned away so far.
   [[nodiscard]] virtual std::uint64_t rejected(std::uint32_t uid) = 0;
+  // Where to, and how many of them: TCP and UDP destinations of the last minute or longer, 64 of
+  // each address family at most.
+  [[nodiscard]] virtual std::map<RefusedDestination, std::uint64_t> refused(std::uint32_t uid) = 0;
+  // What the kernel holds now, in the shape of GET /net/firewall/rulesets.
+  [[nodiscard]] virtual Result<json::Value> rulesets() = 0;
 };
 
 // nf_tables through libnftables, which is opened when it is first needed: it and what it needs
 // weigh more than the rest of an idle agent.
 //
-// One table, "inet sphere_<pid>", with a chain and two sets for each app. Packets of other users
+// One table, "inet sphere_<pid>", with a chain and four sets for each app: what it may reach, and
+// what it was kept from. Packets of other users
 // pass it untouched. The table goes with the agent; one of an agent that was killed is taken away
 // by the next.
 class NftFirewall final : public Firewall {
@@ -62,13 +71,21 @@ class NftFirewall final : public Firewall {
   void close(std::uint32_t uid) override;
   [[nodiscard]] Result<std::string> describe(std::uint32_t uid) override;
   [[nodiscard]] std::uint64_t rejected(std::uint32_t uid) override;
+  [[nodiscard]] std::map<RefusedDestination, std::uint64_t> refused(std::uint32_t uid) override;
+  [[nodiscard]] Result<json::Value> rulesets() override;
 
  private:
   class Library;
+  // What an app was opened with, and until when what it looked up meanwhile.
+  struct Wished {
+    FirewallApp app;
+    std::map<std::string, std::chrono::steady_clock::time_point> until;
+  };
   explicit NftFirewall(std::unique_ptr<Library> library);
 
   std::unique_ptr<Library> library_;
   std::string table_;
+  std::map<std::uint32_t, Wished> wished_;
 };
 
 // Whether create() works, tried in a process and a network namespace of its own: the fault, or

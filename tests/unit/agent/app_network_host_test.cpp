@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
@@ -40,6 +41,7 @@
 #include "sphere/core/clock.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
+#include "sphere/json/value.h"
 #include "sphere/manifest/manifest.h"
 #include "tests/support/dns_reply.h"
 #include "tests/support/skip.h"
@@ -222,7 +224,18 @@ class Bench {
     on_loop([&] { fault = firewall_->open(app) ? std::string{} : std::string{"refused"}; });
     REQUIRE(fault.empty());
   }
-  [[nodiscard]] const std::string& found() const { return network_->found(); }
+  [[nodiscard]] std::string rejects() {
+    return loop_->call([&] { return network_->describe_rejects(); });
+  }
+  [[nodiscard]] json::Value ruleset() {
+    return loop_->call([&] { return firewall_->rulesets().value(); })
+        .find("rulesets")
+        ->items()
+        .at(0);
+  }
+  void end_app() {
+    on_loop([&] { network_.reset(); });
+  }
 
  private:
   template <typename Work>
@@ -343,6 +356,77 @@ TEST_CASE("a listed name connects at the first try, an unlisted name or address 
   REQUIRE_FALSE(events.empty());
   CHECK(events.back().category == "DnsRefused");
   CHECK(events.back().fields.string_at("name") == "other.com");
+}
+
+TEST_CASE("the rule sets are what the kernel holds, with counters, and a foreign rule shows") {
+  SKIP_WITHOUT_FIREWALL();
+  const auto server = listener();
+  const auto port = port_of(server.get());
+  NameServer names{{{"example.com", gives(kListed)}}};
+  auto capabilities = allowing({"example.com", "198.51.100.7", "2001:db8::7"});
+  capabilities.allowed_tcp_server_ports = {8080, 8443};
+  Bench bench{capabilities, names.port()};
+  const auto rule_of = [&](const std::string& destination) {
+    const auto set = bench.ruleset();
+    for (const auto& rule : set.find("rules")->items()) {
+      if (rule.string_at("destinationIP") == destination) {
+        return rule;
+      }
+    }
+    return json::Value{};
+  };
+  CHECK(bench.ruleset().string_at("hook") == "OUTPUT");
+  CHECK(bench.ruleset().boolean_at("isValid") == true);
+  CHECK(rule_of("198.51.100.7").string_at("destinationMask") == "255.255.255.255");
+  CHECK(rule_of("2001:db8::7").string_at("action") == "accept");
+  CHECK(rule_of(kListed).is_null());
+
+  CHECK(as_app([&] {
+          return ask("example.com") == kAddress + 1 ? connect_to(kListed, port) : kNoAnswer;
+        }) == 0);
+  CHECK(as_app([&] { return connect_to(kUnlisted, port); }) == EHOSTUNREACH);
+
+  CHECK(bench.ruleset().boolean_at("isValid") == true);
+  CHECK(rule_of(kListed).integer_at("packets").value_or(0) >= 1);
+  const auto last = bench.ruleset().find("rules")->items().back();
+  CHECK(last.string_at("action") == "drop");
+  CHECK(last.integer_at("uid") == kFirstAppUid + kUser);
+  CHECK(last.integer_at("packets").value_or(0) >= 1);
+
+  const auto table = "sphere_" + std::to_string(::getpid());
+  const auto open_all =
+      "nft insert rule inet " + table + " app_" + std::to_string(kFirstAppUid + kUser) + " accept";
+  if (std::system(("command -v nft >/dev/null && " + open_all).c_str()) == 0) {
+    CHECK(bench.ruleset().boolean_at("isValid") == false);
+    CHECK(bench.ruleset().find("rules")->items().front().string_at("action") == "accept");
+  }
+}
+
+TEST_CASE("a refused destination is an event with address, port and protocol") {
+  SKIP_WITHOUT_FIREWALL();
+  Bench bench{allowing({kListed}), 1};
+  CHECK(bench.rejects().empty());
+  CHECK(as_app([&] { return connect_to(kUnlisted, 4711); }) == EHOSTUNREACH);
+  for (int turn = 0; turn < 20; ++turn) {  // A scan.
+    CHECK(as_app([&] {
+            const Descriptor socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+            const auto to = address_of(kUnlisted, static_cast<std::uint16_t>(9000 + turn));
+            return ::sendto(socket.get(), "x", 1, 0, generic(to), sizeof to) == 1 ? 0 : errno;
+          }) == EPERM);
+  }
+  CHECK(bench.rejects().find("refused, in the last minute: 93.184.216.35 port 4711/tcp, ") !=
+        std::string::npos);
+  CHECK(bench.rejects().ends_with(", ..."));
+
+  bench.end_app();  // What it did last is told, too.
+  const auto events = bench.events();
+  REQUIRE(events.size() == 9);  // Eight of the scan, and how many there were.
+  CHECK(events.front().category == "ConnectionRefused");
+  CHECK(events.front().fields.string_at("address") == kUnlisted);
+  CHECK(events.front().fields.integer_at("port") == 4711);
+  CHECK(events.front().fields.string_at("protocol") == "tcp");
+  CHECK(events.at(1).fields.string_at("protocol") == "udp");
+  CHECK(events.back().fields.integer_at("packets").value_or(0) >= 21);
 }
 
 TEST_CASE("the set is filled before the reply, time after time") {

@@ -198,10 +198,11 @@ TEST_CASE("an app's rules end with a reject and name its ports and its uid only"
                                                  .tcp_server_ports = {80, 443},
                                                  .udp_server_ports = {}});
 
-  CHECK(rules.find("tcp sport { 80, 443 } accept") != std::string::npos);
+  CHECK(rules.find("tcp sport 80 counter accept") != std::string::npos);
+  CHECK(rules.find("tcp sport 443 counter accept") != std::string::npos);
   CHECK(rules.find("udp sport") == std::string::npos);
   CHECK(rules.find("allow_100003_v4 { 93.184.216.34 }") != std::string::npos);
-  CHECK(rules.find("ip daddr 127.53.0.3 udp dport 53 accept") != std::string::npos);
+  CHECK(rules.find("ip daddr 127.53.0.3 udp dport 53 counter accept") != std::string::npos);
   CHECK(rules.find("reject with icmpx type admin-prohibited\nadd element inet sphere_1 apps") !=
         std::string::npos);
 }
