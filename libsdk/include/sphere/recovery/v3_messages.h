@@ -111,15 +111,17 @@ void append_data_ack(const DataAck& ack, std::vector<std::byte>& wire);
 
 // --- The start of a session. Tags that are not known are skipped. ---
 
+// What is left of an earlier session.
+struct JournalNote {
+  crypto::Sha256Digest manifest = {};
+  std::uint16_t verified = 0;
+  std::uint16_t images = 0;
+
+  [[nodiscard]] bool operator==(const JournalNote&) const = default;
+};
+
 // Initialization: u32 version, 128 hex digits, NUL, then {u8 tag, u8 length, value}.
 struct Greeting {
-  struct Journal {  // What is left of an earlier session.
-    crypto::Sha256Digest manifest = {};
-    std::uint16_t verified = 0;
-    std::uint16_t images = 0;
-
-    [[nodiscard]] bool operator==(const Journal&) const = default;
-  };
   std::string device_id = std::string(kIdDigits, '0');
   Nonce nonce = {};                                   // 01, mandatory
   std::uint16_t block = kBlockStep;                   // 02, the largest
@@ -132,7 +134,7 @@ struct Greeting {
   std::optional<std::uint64_t> flash_size = {};       // 0A
   std::vector<crypto::Sha256Digest> owner_keys = {};  // 0B, at most four times
   std::optional<std::uint8_t> lifecycle = {};         // 0C: 0 blank, 1 owned, 2 locked
-  std::optional<Journal> journal = {};                // 0D
+  std::optional<JournalNote> journal = {};            // 0D
   std::optional<std::uint16_t> last_error = {};       // 0E
 
   [[nodiscard]] bool operator==(const Greeting&) const = default;
