@@ -32,7 +32,8 @@ constexpr std::array kDeployOptions = {
                .help = "Leave the app stopped"},
     OptionSpec{.name = "force",
                .kind = OptionKind::flag,
-               .help = "Also for a beta API set that the OS may no longer support"},
+               .help = "Also send a package for a beta API set, or one whose program this "
+                       "PC takes for unfit for the board"},
 };
 constexpr std::array kDeleteOptions = {kComponent, OptionSpec{.name = "except-component-ids",
                                                               .short_name = "e",

@@ -30,7 +30,9 @@ Result<Output> deploy(Context& context, const Arguments& arguments) {
   const std::string file = arguments.value("image-package").value_or("");
   SPHERE_TRY_ASSIGN(const Deployed deployed,
                     noted(context, *session,
-                          deploy_package(context, *session, file, arguments.has("manual-start"))));
+                          deploy_package(context, *session, file,
+                                         {.manual_start = arguments.has("manual-start"),
+                                          .force = arguments.has("force")})));
   Output output;
   output.data.set("componentId", deployed.component_id.text())
       .set("imageId", deployed.image_id.text())

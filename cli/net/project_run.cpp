@@ -240,7 +240,8 @@ Result<Output> run(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto deleted, noted(context, *session, delete_apps(context, *session)));
   const bool debug = arguments.has("debug-mode") || arguments.has("gdb");
   SPHERE_TRY_ASSIGN(const auto deployed,
-                    noted(context, *session, deploy_package(context, *session, package, debug)));
+                    noted(context, *session,
+                          deploy_package(context, *session, package, {.manual_start = debug})));
   Output output = describe(deployed, package, deleted > 0);
   if (debug) {
     SPHERE_TRY_ASSIGN(

@@ -2,12 +2,14 @@
 #include "cli/net/sideload.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/utsname.h>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,7 @@
 #include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
 #include "sphere/image/asxipfs.h"
+#include "sphere/image/executable_check.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust_image.h"
@@ -50,7 +53,7 @@ std::string text_of(std::span<const std::byte> bytes) {
 }
 
 // A wrong manifest would be refused by the device anyway; here all its errors can be shown.
-Result<void> check_manifest(const image::Package& package, const std::string& file) {
+Result<manifest::Manifest> check_manifest(const image::Package& package, const std::string& file) {
   const image::FileEntry* const entry = package.files.find(kManifestFile);
   if (entry == nullptr) {
     return fail(Errc::corrupt, file + " holds no app_manifest.json",
@@ -58,12 +61,59 @@ Result<void> check_manifest(const image::Package& package, const std::string& fi
   }
   SPHERE_TRY_ASSIGN(const auto content, image::read_file_content(package.files, *entry));
   const std::string text = text_of(content.bytes());
-  const auto validation = manifest::validate(text, manifest::Reader::device);
-  if (validation.has_errors()) {
+  auto validation = manifest::validate(text, manifest::Reader::device);
+  if (validation.has_errors() || !validation.manifest) {
     return tl::make_unexpected(
         manifest::to_error(validation, file + ":" + std::string{kManifestFile}));
   }
-  return {};
+  return *std::move(validation.manifest);
+}
+
+std::string_view processor_name(std::uint16_t machine) {
+  switch (machine) {
+    case image::kMachineArm:
+      return "arm";
+    case image::kMachineX86_64:
+      return "x86_64";
+    case image::kMachineAarch64:
+      return "aarch64";
+    default:
+      return "";
+  }
+}
+
+// A virtual board on this PC runs programs of the PC's processor, and ARM where it says so. What
+// the processor of another board is, only the board knows.
+Result<std::vector<std::string>> processors_of(DeviceSession& session) {
+  if (!session.device.is_virtual) {
+    return std::vector<std::string>{};
+  }
+  SPHERE_TRY_ASSIGN(const auto info, session.rest.board_info());
+  utsname system = {};
+  std::vector<std::string> processors;
+  if (::uname(&system) == 0) {
+    processors.emplace_back(static_cast<const char*>(system.machine));
+  }
+  if (std::ranges::find(info.features, "emulated-apps") != info.features.end()) {
+    processors.emplace_back("arm");
+  }
+  return processors;
+}
+
+// Findings that keep a program from starting on the device, too. "wrong-type" is none of them: the
+// device also starts a program with a fixed place.
+constexpr std::array<std::string_view, 7> kFatalRules = {
+    "entry-point-missing", "not-elf",         "wrong-class",     "wrong-machine",
+    "wrong-interpreter",   "wrong-float-abi", "missing-library",
+};
+
+Error unfit(std::string message, std::string_view reason, std::string value, std::string next) {
+  next += next.empty() ? "" : "; or ";
+  return Error{Errc::unsupported,
+               std::move(message),
+               {.reason = reason,
+                .value = std::move(value),
+                .next = next + "send it all the same: --force"}};
 }
 
 Result<std::vector<std::byte>> read_package(const std::filesystem::path& file) {
@@ -76,6 +126,19 @@ Result<std::vector<std::byte>> read_package(const std::filesystem::path& file) {
          .next = "make the package: sphere project build"}));
   }
   return read;
+}
+
+// What a board may still take, and this PC doubts.
+Result<void> check_fitness(Context& context, DeviceSession& session, const image::Package& package,
+                           const manifest::Manifest& manifest, const std::string& file,
+                           bool force) {
+  SPHERE_TRY_ASSIGN(const auto processors, processors_of(session));
+  auto checked = check_program(package, manifest, file, processors);
+  if (!checked && force) {
+    context.reporter.warn(checked.error().message() + " (sent because of --force)");
+    return {};
+  }
+  return checked;
 }
 
 // Sends and installs it.
@@ -100,7 +163,7 @@ Result<void> open_content(image::Package& package) {
   return image::open_application(package);
 }
 
-Result<Checked> check_package(std::span<const std::byte> bytes, const std::string& file) {
+Result<image::Package> open_package(std::span<const std::byte> bytes, const std::string& file) {
   auto package = image::parse_package(bytes);
   if (package) {
     if (auto content = open_content(*package); !content) {
@@ -115,10 +178,18 @@ Result<Checked> check_package(std::span<const std::byte> bytes, const std::strin
                                     .value = file,
                                     .next = "look into it: sphere image-package show " + file}));
   }
-  if (package->metadata.identity.image_type == image::kApplication) {
-    SPHERE_TRY(check_manifest(*package, file));
+  return package;
+}
+
+Result<Checked> check_package(Context& context, DeviceSession& session,
+                              std::span<const std::byte> bytes, const std::string& file,
+                              bool force) {
+  SPHERE_TRY_ASSIGN(const auto package, open_package(bytes, file));
+  if (package.metadata.identity.image_type == image::kApplication) {
+    SPHERE_TRY_ASSIGN(const auto manifest, check_manifest(package, file));
+    SPHERE_TRY(check_fitness(context, session, package, manifest, file, force));
   }
-  return Checked{.identity = package->metadata.identity, .name = package->metadata.debug.name};
+  return Checked{.identity = package.metadata.identity, .name = package.metadata.debug.name};
 }
 
 Result<void> check_size(DeviceSession& session, std::size_t bytes, const std::string& file) {
@@ -152,6 +223,39 @@ Result<void> check_installed(DeviceSession& session, const image::Identity& iden
 }
 
 }  // namespace
+
+Result<void> check_program(const image::Package& package, const manifest::Manifest& manifest,
+                           const std::string& file, const std::vector<std::string>& processors) {
+  if (!manifest.target_beta_apis.empty()) {
+    return tl::make_unexpected(unfit(
+        fmt::format("{} is for the beta API set {}, which the device's OS may no longer support",
+                    file, escape_control(manifest.target_beta_apis)),
+        "package.unsupported", manifest.target_beta_apis,
+        "build it for an API set that is no beta"));
+  }
+  const bool real_time = manifest.type == manifest::ApplicationType::real_time;
+  const auto findings = image::check_executable(
+      package.files,
+      {.entry_point = manifest.entry_point,
+       .kind = real_time ? image::ProgramKind::real_time : image::ProgramKind::high_level});
+  for (const auto& finding : findings) {
+    if (std::ranges::find(kFatalRules, finding.rule) != kFatalRules.end()) {
+      return tl::make_unexpected(unfit(file + ": " + escape_control(finding.message),
+                                       "package.executable", finding.rule, finding.next));
+    }
+  }
+  SPHERE_TRY_ASSIGN(const auto machine,
+                    image::entry_point_machine(package.files, manifest.entry_point));
+  const std::string name{processor_name(machine)};
+  if (!real_time && !processors.empty() &&
+      std::ranges::find(processors, name) == processors.end()) {
+    return tl::make_unexpected(
+        unfit(fmt::format("{}: the program is for {}; this board runs {}", file,
+                          image::machine_text(machine), join(processors, ", ")),
+              "package.executable", name, "build it for one of the board's processors"));
+  }
+  return {};
+}
 
 Result<Guid> parse_component(const std::string& text) {
   const auto component = Guid::parse(text);
@@ -189,12 +293,13 @@ DebugAddresses debug_addresses(const DeviceSession& session,
 }
 
 Result<Deployed> deploy_package(Context& context, DeviceSession& session,
-                                const std::filesystem::path& file, bool manual_start) {
+                                const std::filesystem::path& file, const DeployOptions& options) {
   context.reporter.step("Checking " + file.string());
   SPHERE_TRY_ASSIGN(const std::vector<std::byte> bytes, read_package(file));
-  SPHERE_TRY_ASSIGN(const Checked checked, check_package(bytes, file.string()));
+  SPHERE_TRY_ASSIGN(const Checked checked,
+                    check_package(context, session, bytes, file.string(), options.force));
   SPHERE_TRY(check_size(session, bytes.size(), file.string()));
-  SPHERE_TRY(install_package(context, session, bytes, checked.name, manual_start));
+  SPHERE_TRY(install_package(context, session, bytes, checked.name, options.manual_start));
   Deployed deployed{.component_id = checked.identity.component_id,
                     .image_id = checked.identity.image_id,
                     .name = checked.name,

@@ -12,6 +12,8 @@
 #include "sphere/core/result.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device_api/bodies.h"
+#include "sphere/image/package.h"
+#include "sphere/manifest/manifest.h"
 
 namespace sphere::cli {
 
@@ -27,11 +29,27 @@ struct Deployed {
   bool is_app = true;  // Else a trust store, which has no state.
 };
 
-// Checks the package on this PC (form, signature there, manifest, size the device takes), sends and
-// installs it. A package that fails a check is not sent. Errors: those of the checks
-// (package.corrupt, package.manifest, package.too-large), and the device's.
+struct DeployOptions {
+  bool manual_start = false;  // Leaves the app stopped.
+  // Also sends a package that is for a beta API set, or whose program the board would not run as
+  // far as this PC can tell.
+  bool force = false;
+};
+
+// Checks the package on this PC (form, signature there, manifest, program, size the device takes),
+// sends and installs it. A package that fails a check is not sent. Errors: those of the checks
+// (package.corrupt, package.manifest, package.executable, package.unsupported, package.too-large),
+// and the device's.
 [[nodiscard]] Result<Deployed> deploy_package(Context& context, DeviceSession& session,
-                                              const std::filesystem::path& file, bool manual_start);
+                                              const std::filesystem::path& file,
+                                              const DeployOptions& options);
+
+// What deploy_package() asks of the program of a package and of the API set that it is for.
+// `processors` names what the board runs: "arm", "x86_64", "aarch64"; empty: any of them.
+[[nodiscard]] Result<void> check_program(const image::Package& package,
+                                         const manifest::Manifest& manifest,
+                                         const std::string& file,
+                                         const std::vector<std::string>& processors);
 
 // Where the debug ports of an app can be reached from this PC now: sockets of a virtual board,
 // which gdb takes as an address, or the ports of the device's own address.

@@ -95,7 +95,35 @@ class RefusedPackages(unittest.TestCase):
             with self.subTest(machine=machine):
                 package = self.variants.pack(f"machine{machine}", elf=for_machine(machine))
                 self.refused_at_install(package, code(1, 15))
-                self.product.error("device", "sideload", "deploy", "--image-package", package)
+                deploy = ("device", "sideload", "deploy", "--image-package", package)
+                error = self.product.error(*deploy)  # Not sent.
+                self.assertEqual(error["code"], "package.executable")
+                self.assertIn("--force", error["next"])
+                self.assertIsNone(error.get("deviceError"))
+                error = self.product.error(*deploy, "--force")
+                self.assertEqual(error["deviceError"]["code"], code(1, 15))
+
+    def test_missing_library(self):
+        package = self.variants.pack(
+            "lonely", elf=lambda elf: elf.replace(b"libapplibs.so.0", b"libapplibs.so.7"))
+        error = self.product.error("device", "sideload", "deploy", "--image-package", package)
+        self.assertEqual(error["code"], "package.executable")
+        self.assertEqual(error["value"], "missing-library")
+        self.assertIn("libapplibs.so.7", error["message"])
+
+    def test_beta_api_set(self):
+        package = self.variants.path("beta")
+        tree = self.variants.pack("beta", Capabilities={"Gpio": [9]}).with_suffix("")
+        self.product.run("image-package", "pack-application", "--package-directory", tree,
+                         "--output-file", package, "--key", "developer",
+                         "--target-api-set", "3+Beta1909")
+        deploy = ("device", "sideload", "deploy", "--image-package", package)
+        error = self.product.error(*deploy)
+        self.assertEqual(error["code"], "package.unsupported")
+        self.assertIn("Beta1909", error["message"])
+        self.product.run(*deploy, "--force")  # It is sound and runs.
+        [component] = set(self.rest.images()) - {COMPONENT}
+        self.rest.delete(component)
 
     def test_unknown_pin(self):
         for pin in (24, 81, 1000):
