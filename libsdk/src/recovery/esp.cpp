@@ -11,17 +11,16 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "libsdk/src/recovery/esp_names.h"
 #include "libsdk/src/recovery/turn.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
-#include "sphere/core/text.h"
 #include "sphere/core/writer.h"
 #include "sphere/recovery/crc.h"
 #include "sphere/recovery/driver.h"
@@ -66,43 +65,6 @@ constexpr std::uint8_t kSpiSize = 0x0B;
 constexpr std::uint8_t kSpiAttach = 0x0D;
 constexpr std::uint8_t kFlashMd5 = 0x13;
 constexpr std::uint8_t kSecurity = 0x14;
-
-struct Chip {
-  std::uint32_t id;
-  std::string_view name;
-};
-constexpr auto kChips = std::to_array<Chip>({{0, "ESP32"},
-                                             {2, "ESP32-S2"},
-                                             {5, "ESP32-C3"},
-                                             {9, "ESP32-S3"},
-                                             {12, "ESP32-C2"},
-                                             {13, "ESP32-C6"},
-                                             {16, "ESP32-H2"},
-                                             {18, "ESP32-P4"},
-                                             {20, "ESP32-C61"},
-                                             {23, "ESP32-C5"}});
-// Chips that know no command 14, by a word of their ROM.
-constexpr auto kMagics =
-    std::to_array<std::pair<std::uint32_t, std::uint32_t>>({{0x00F01D83, 0}, {0x000007C6, 2}});
-constexpr std::uint32_t kEsp8266Magic = 0xFFF0C101;
-
-constexpr auto kReasons = std::to_array<std::string_view>(
-    {"no reason", "a wrong parameter", "no memory", "sending failed", "receiving failed",
-     "an unknown command or form", "it failed", "a wrong check sum", "writing the flash failed",
-     "reading the flash failed", "a wrong length for reading", "inflating failed",
-     "a wrong Adler-32", "a wrong parameter for inflating", "a wrong size for RAM",
-     "a wrong address for RAM"});
-
-std::string reason_text(std::uint8_t reason) {
-  return reason < kReasons.size() ? std::string{kReasons.at(reason)}
-                                  : fmt::format("reason {:02X}", reason);
-}
-
-std::string chip_name(std::uint32_t id) {
-  const auto* const chip =
-      std::find_if(kChips.begin(), kChips.end(), [&](const Chip& known) { return known.id == id; });
-  return chip == kChips.end() ? fmt::format("ESP chip {}", id) : std::string{chip->name};
-}
 
 // For `bytes` at so much a MiB.
 Time scaled(Time for_mib, std::uint64_t bytes) {
@@ -162,7 +124,6 @@ class Esp final : public Driver {
   void enter(Turn& turn);
   void reset_step(Turn& turn);
   void sync(Turn& turn);
-  [[nodiscard]] std::string why_no_loader() const;
 
   void run(Turn& turn, Command command);
   void settle(Turn& turn);
@@ -304,24 +265,6 @@ void Esp::sync(Turn& turn) {
   transmit(turn);
 }
 
-std::string Esp::why_no_loader() const {
-  const auto boot = text_.find("boot:0x");
-  if (boot == std::string::npos) {
-    return text_.empty() ? "the chip's loader does not answer"
-                         : "the chip's loader does not answer; it said \"" +
-                               escape_control(std::string_view{text_}.substr(0, 64)) + "\"";
-  }
-  constexpr std::size_t kModeLength = 32;
-  auto mode = text_.substr(boot, kModeLength);
-  mode.resize(std::min(mode.find_first_of("\r\n"), mode.size()));
-  const bool waits = text_.find("waiting for download", boot) != std::string::npos;
-  return fmt::format("{} ({})",
-                     waits
-                         ? "the chip waits in its loader but does not hear: check its RX line"
-                         : "the chip started its firmware, so its BOOT strap was not low at reset",
-                     escape_control(mode));
-}
-
 // --- Exchange. ---
 
 void Esp::take_bytes(Turn& turn, std::span<const std::byte> bytes) {
@@ -410,7 +353,7 @@ void Esp::take_reply(Turn& turn, const Reply& reply) {
     if (stage_ == Stage::security) {
       ask_magic(turn);
     } else {
-      try_again(turn, reason_text(std::to_integer<std::uint8_t>(status[1])));
+      try_again(turn, esp_reason(std::to_integer<std::uint8_t>(status[1])));
     }
   } else if (at != expected) {
     try_again(turn, "it answers " + show_bytes(reply.data));
@@ -456,7 +399,7 @@ void Esp::timed_out(Turn& turn) {
         turn.emit(Retry{.what = "enter", .attempt = resets_, .of = kResets, .why = "no answer"});
         enter(turn);
       } else {
-        run_.fail(turn, Errc::timeout, why_no_loader());
+        run_.fail(turn, Errc::timeout, esp_why_no_loader(text_));
       }
       break;
     case Stage::restart:
@@ -490,17 +433,14 @@ void Esp::done(Turn& turn, const Reply& reply) {
       take_security(turn, reply);
       break;
     case Stage::magic: {
-      const auto* const known =
-          std::find_if(kMagics.begin(), kMagics.end(),
-                       [&](const auto& magic) { return magic.first == reply.value; });
-      if (known == kMagics.end()) {
+      if (const auto known = esp_chip_of_magic(reply.value)) {
+        identified(turn, *known);
+      } else {
         run_.fail(turn, Errc::unsupported,
                   reply.value == kEsp8266Magic
                       ? std::string{"an ESP8266 cannot tell what its flash holds"}
                       : fmt::format("an unknown chip: register {:08x} holds {:08x}", kMagicRegister,
                                     reply.value));
-      } else {
-        identified(turn, known->second);
       }
       break;
     }
@@ -564,11 +504,11 @@ void Esp::ask_magic(Turn& turn) {
 
 void Esp::identified(Turn& turn, std::uint32_t chip) {
   chip_ = chip;
-  turn.emit(Identified{.chip = chip_name(chip)});
+  turn.emit(Identified{.chip = esp_chip_name(chip)});
   if (plan_.chip && *plan_.chip != chip) {
     run_.fail(turn, Errc::invalid_argument,
-              fmt::format("the images are for {}, the board has {}", chip_name(*plan_.chip),
-                          chip_name(chip)),
+              fmt::format("the images are for {}, the board has {}", esp_chip_name(*plan_.chip),
+                          esp_chip_name(chip)),
               "recovery.image-refused");
     return;
   }

@@ -11,6 +11,7 @@
 #include "device-agent/virtual-board/recovery/esp.h"
 #include "device-agent/virtual-board/recovery/fastboot.h"
 #include "device-agent/virtual-board/recovery/flash.h"
+#include "device-agent/virtual-board/recovery/sdp.h"
 #include "device-agent/virtual-board/recovery/stm32.h"
 
 namespace sphere::test {
@@ -48,6 +49,13 @@ std::unique_ptr<DeviceSide> esp() {
                                      Flash{kEspSize, kSector});
 }
 
+// An i.MX6ULL with 16 MiB of RAM. By USB or UART.
+std::unique_ptr<DeviceSide> sdp(bool uart) {
+  return std::make_unique<SdpDevice>(
+      SdpBoard{.memory_address = kSdpMemory, .uart = uart, .needed = {}},
+      Flash{kSdpMemorySize, kSector});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -58,6 +66,8 @@ constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
     Row{"stm32", BoardWire::pty, stm32},
     Row{"esp", BoardWire::tcp, esp},
+    Row{"sdp", BoardWire::usb, [] { return sdp(false); }},
+    Row{"sdp-uart", BoardWire::pty, [] { return sdp(true); }},
     Row{"dfu", BoardWire::usb, [] { return dfu(false); }},
     Row{"dfuse", BoardWire::usb, [] { return dfu(true); }},
     Row{"fastboot-usb", BoardWire::usb, [] { return fastboot(false); }},

@@ -18,6 +18,7 @@
 
 #include "libsdk/src/recovery/esp.h"
 #include "libsdk/src/recovery/fastboot.h"
+#include "libsdk/src/recovery/sdp.h"
 #include "libsdk/src/recovery/stm32.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
@@ -70,6 +71,15 @@ Result<std::unique_ptr<recovery::Driver>> make_client(std::string_view protocol,
                              .md5 = crypto::md5(bytes)});
     }
     return recovery::make_esp(std::move(plan));
+  }
+  if (protocol == "sdp-uart") {
+    const auto& [name, bytes] = *files.begin();
+    SPHERE_TRY_ASSIGN(const auto image, recovery::parse_sdp_image(bytes));
+    return recovery::make_sdp({.chip = *recovery::find_sdp_chip(0x15A2, 0x0080),
+                               .image = image,
+                               .file = name,
+                               .size = bytes.size(),
+                               .uart = true});
   }
   return fail(Errc::not_found, "no such protocol");
 }

@@ -223,7 +223,7 @@ int BoardUsb::submit(UMockdevIoctlData* argument) {
     const int length = control(urb);
     finish(urb, std::min(length, 0), static_cast<std::size_t>(std::max(length, 0)));
   } else if ((request.endpoint & kIn) == 0) {
-    give(device::Received{bytes_of(urb.buffer)});
+    take_out(bytes_of(urb.buffer));
     finish(urb, 0, bytes_of(urb.buffer).size());
   } else {
     waiting_.push_back(urb);
@@ -245,18 +245,7 @@ int BoardUsb::control(Urb& urb) {
   if ((type & kStandard) == 0) {
     reply = standard_request(setup);
   } else {
-    answer_.reset();
-    give(device::ControlRequest{
-        .setup = {.request_type = type,
-                  .request = std::to_integer<std::uint8_t>(setup[1]),
-                  .value = static_cast<std::uint16_t>(word(setup, 2)),
-                  .index = static_cast<std::uint16_t>(word(setup, 4)),
-                  .length = static_cast<std::uint16_t>(word(setup, 6))},
-        .bytes = in ? std::span<const std::byte>{} : std::span<const std::byte>{data},
-        .tag = 1});
-    if (answer_ && answer_->result == recovery::UsbResult::ok) {
-      reply = answer_->bytes;
-    }
+    reply = class_request(setup, data);
   }
   if (!reply) {
     return -EPIPE;
@@ -269,11 +258,51 @@ int BoardUsb::control(Urb& urb) {
   return static_cast<int>(length);
 }
 
+void BoardUsb::take_out(std::span<const std::byte> bytes) {
+  if (identity_.report_descriptor.empty()) {
+    give(device::Received{bytes});
+  } else if (!bytes.empty()) {
+    give(device::ReportOut{.id = std::to_integer<std::uint8_t>(bytes.front()),
+                           .bytes = bytes.subspan(1)});
+  }
+}
+
+std::optional<std::vector<std::byte>> BoardUsb::class_request(std::span<const std::byte> setup,
+                                                              std::span<const std::byte> data) {
+  constexpr unsigned kSetReport = 9;
+  constexpr unsigned kSetIdle = 10;
+  const auto type = std::to_integer<std::uint8_t>(setup[0]);
+  const auto request = std::to_integer<std::uint8_t>(setup[1]);
+  const bool in = (type & kIn) != 0;
+  if (!identity_.report_descriptor.empty() && !in &&
+      (request == kSetReport || request == kSetIdle)) {
+    if (request == kSetReport) {
+      take_out(data);
+    }
+    return std::vector<std::byte>{};
+  }
+  answer_.reset();
+  give(device::ControlRequest{.setup = {.request_type = type,
+                                        .request = request,
+                                        .value = static_cast<std::uint16_t>(word(setup, 2)),
+                                        .index = static_cast<std::uint16_t>(word(setup, 4)),
+                                        .length = static_cast<std::uint16_t>(word(setup, 6))},
+                              .bytes = in ? std::span<const std::byte>{} : data,
+                              .tag = 1});
+  return answer_ && answer_->result == recovery::UsbResult::ok ? std::optional{answer_->bytes}
+                                                               : std::nullopt;
+}
+
 std::optional<std::vector<std::byte>> BoardUsb::standard_request(
     std::span<const std::byte> setup) const {
   constexpr unsigned kGetDescriptor = 6;
   constexpr unsigned kStringType = 3;
+  constexpr unsigned kReportType = 0x22;
   const auto number = std::to_integer<std::size_t>(setup[2]);
+  if (std::to_integer<unsigned>(setup[1]) == kGetDescriptor &&
+      std::to_integer<unsigned>(setup[3]) == kReportType && !identity_.report_descriptor.empty()) {
+    return identity_.report_descriptor;
+  }
   if (std::to_integer<unsigned>(setup[1]) != kGetDescriptor ||
       std::to_integer<unsigned>(setup[3]) != kStringType || number > identity_.strings.size()) {
     return std::nullopt;
@@ -313,7 +342,7 @@ int BoardUsb::bulk(UMockdevIoctlData* argument, int& result) {
   }
   int error = 0;
   if ((request.ep & kIn) == 0) {
-    give(device::Received{bytes_of(buffer)});
+    take_out(bytes_of(buffer));
     result = static_cast<int>(request.len);
   } else if (in_.empty()) {
     error = ETIMEDOUT;

@@ -22,11 +22,13 @@ struct UsbIdentity {
   std::uint16_t product = 0;
   std::vector<std::byte> configuration;  // Interface, class and endpoint descriptors.
   std::vector<std::string> strings;      // From number 1: manufacturer, product, serial, others.
+  std::vector<std::byte> report_descriptor = {};  // Of a HID device: reports are its ReportOut.
 };
 
 // A device side as a USB device for every program that runs below umockdev-wrapper with this
 // process's environment: bulk and interrupt OUT are its Received, control transfers of class and
-// vendor its ControlRequest, each of its Sends is one transfer on the IN endpoint.
+// vendor its ControlRequest, each of its Sends is one transfer on the IN endpoint. What a HID
+// device gets by SET_REPORT or interrupt OUT is its ReportOut.
 class BoardUsb {
  public:
   BoardUsb(virtual_board::DeviceSide& device, UsbIdentity identity);
@@ -51,6 +53,9 @@ class BoardUsb {
   [[nodiscard]] int discard(UMockdevIoctlData* argument);
   [[nodiscard]] int bulk(UMockdevIoctlData* argument, int& result);
   [[nodiscard]] int control(Urb& urb);
+  void take_out(std::span<const std::byte> bytes);
+  [[nodiscard]] std::optional<std::vector<std::byte>> class_request(
+      std::span<const std::byte> setup, std::span<const std::byte> data);
   [[nodiscard]] std::optional<std::vector<std::byte>> standard_request(
       std::span<const std::byte> setup) const;
   void finish_waiting();

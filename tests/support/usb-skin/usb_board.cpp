@@ -18,6 +18,7 @@
 
 #include "device-agent/virtual-board/recovery/dfu.h"
 #include "device-agent/virtual-board/recovery/flash.h"
+#include "device-agent/virtual-board/recovery/sdp.h"
 #include "sphere/core/file.h"
 #include "tests/support/recovery/boards.h"
 #include "tests/support/usb-skin/board_usb.h"
@@ -54,6 +55,29 @@ test::UsbIdentity dfu_identity(const virtual_board::DfuDevice& device) {
   return identity;
 }
 
+test::UsbIdentity hid_identity(std::uint16_t product, std::vector<std::byte> reports) {
+  const auto size = static_cast<unsigned>(reports.size());
+  return {.vendor = 0x15A2,
+          .product = product,
+          .configuration = bytes({9,          4,    0,    0, 1,  3, 0,    0,
+                                  4,  //
+                                  9,          0x21, 0x10, 1, 0,  1, 0x22, size & 0xFFU,
+                                  size >> 8U,  //
+                                  7,          5,    0x81, 3, 64, 0, 1}),
+          .strings = {"Sphere", "virtual board", "", "HID"},
+          .report_descriptor = std::move(reports)};
+}
+
+test::UsbIdentity identity_of(std::string_view protocol, const virtual_board::DeviceSide& device) {
+  if (const auto* const dfu = dynamic_cast<const virtual_board::DfuDevice*>(&device)) {
+    return dfu_identity(*dfu);
+  }
+  if (protocol == "sdp") {
+    return hid_identity(0x0080, virtual_board::SdpDevice::report_descriptor());
+  }
+  return fastboot_identity();
+}
+
 int run(char* const* command) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -82,8 +106,7 @@ int main(int argc, char* argv[]) {
   if (const auto before = read_file(arguments[2], board.device->flash().size())) {
     board.device->flash().load(0, *before);
   }
-  const auto* const dfu = dynamic_cast<const virtual_board::DfuDevice*>(board.device.get());
-  test::BoardUsb usb{*board.device, dfu != nullptr ? dfu_identity(*dfu) : fastboot_identity()};
+  test::BoardUsb usb{*board.device, identity_of(arguments[1], *board.device)};
   const int status = run(&argv[3]);
   fmt::print("boots {}\n", usb.boots());
   return write_file(arguments[2], board.device->flash().bytes()) ? status : 2;

@@ -17,5 +17,6 @@ namespace sphere::recovery {
 [[nodiscard]] Protocol stm32_protocol();
 [[nodiscard]] Protocol dfu_protocol();
 [[nodiscard]] Protocol esp_protocol();
+[[nodiscard]] Protocol sdp_protocol();
 
 }  // namespace sphere::recovery
