@@ -32,6 +32,7 @@ std::span<const Protocol> protocols() {
       dfu_protocol(),        //
       esp_protocol(),        //
       sdp_protocol(),        //
+      sdp_uart_protocol(),   //
   };
   return kProtocols;
 }

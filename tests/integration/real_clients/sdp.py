@@ -7,7 +7,9 @@ import os
 import random
 import shutil
 import struct
+import subprocess
 import sys
+import time
 import unittest
 
 from boards import RealClients, need_tool, skip
@@ -87,8 +89,16 @@ class ImxUart(Sdp):
     def test_the_tool_and_our_client_start_the_same(self):
         path = self.write_image(20_000, dcd=True)
         by_tool = self.board("sdp-uart")
-        self.tool("imx_uart", "-n", by_tool.place, self.CONFIG, path)
+        # After the jump the tool waits without end for four bytes more.
+        tool = subprocess.Popen(["timeout", "60", "stdbuf", "-oL", "imx_uart", "-n", by_tool.place, self.CONFIG, path],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        said = next((line for line in tool.stdout if line.startswith("jumping to")), "")
+        self.assertIn(f"{AT:#x}", said)
+        time.sleep(0.5)
+        tool.terminate()
+        tool.communicate()
         by_tool.stop()
+        self.assertIn("boot", by_tool.said)
         self.assert_started(by_tool.flash, path, ignore=4)
         ours = self.board("sdp-uart")
         self.assertIn("written yes", self.our_client("sdp-uart", ours.place, f"u-boot.imx={path}"))

@@ -18,5 +18,6 @@ namespace sphere::recovery {
 [[nodiscard]] Protocol dfu_protocol();
 [[nodiscard]] Protocol esp_protocol();
 [[nodiscard]] Protocol sdp_protocol();
+[[nodiscard]] Protocol sdp_uart_protocol();
 
 }  // namespace sphere::recovery

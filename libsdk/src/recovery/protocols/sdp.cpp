@@ -71,7 +71,8 @@ Result<PreparedRecovery> prepare(const RecoveryRequest& request) {
   return prepared;
 }
 
-constexpr std::array kCarriers = {CarrierKind::hid, CarrierKind::uart};
+constexpr std::array kHid = {CarrierKind::hid};
+constexpr std::array kUart = {CarrierKind::uart};
 
 std::span<const UsbMatch> usb_rows() {
   static const std::vector<UsbMatch> kRows = [] {
@@ -89,8 +90,15 @@ std::span<const UsbMatch> usb_rows() {
 Protocol sdp_protocol() {
   return {.id = "sdp",
           .name = "NXP serial download (SDP)",
-          .carriers = kCarriers,
+          .carriers = kHid,
           .usb = usb_rows(),
+          .prepare = prepare};
+}
+
+Protocol sdp_uart_protocol() {
+  return {.id = "sdp-uart",
+          .name = "NXP serial download (SDP) on a UART",
+          .carriers = kUart,
           .prepare = prepare};
 }
 
