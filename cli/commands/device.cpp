@@ -85,8 +85,10 @@ constexpr std::array kRecoverOptions = {
                .kind = OptionKind::flag,
                .help = "Recover every board that is found, all at the same time"},
     OptionSpec{.name = "port",
+               .kind = OptionKind::list,
                .value_name = "DEV|tcp:H:P",
-               .help = "Serial device or TCP port of the recovery UART, instead of USB"},
+               .help = "Serial device or TCP port of the recovery UART, instead of USB; give it "
+                       "again for more boards"},
     OptionSpec{.name = "manual",
                .kind = OptionKind::flag,
                .help = "A person works the recovery strap and the reset button"},

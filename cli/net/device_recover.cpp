@@ -209,7 +209,7 @@ Result<Output> recover(Context& context, const Arguments& arguments) {
       RecoverySinks::create(context, arguments.value("events").value_or(""),
                             arguments.value("log-frames").value_or(""), targets.size() > 1));
   auto boards = recover_boards(context, arguments, plan, targets, *sinks);
-  if (!arguments.has("all")) {
+  if (!arguments.has("all") && boards.size() == 1) {
     if (boards.front().error) {
       return tl::make_unexpected(*std::move(boards.front().error));
     }

@@ -29,10 +29,12 @@
 #include "sphere/device/direct_link.h"
 #include "sphere/device/link_service.h"
 #include "sphere/json/value.h"
+#include "sphere/recovery/table.h"
 #include "sphere/slip/stack.h"
 #include "sphere/transport/board_link.h"
 #include "sphere/transport/place.h"
 #include "sphere/transport/usb.h"
+#include "sphere/transport/usb_pipes.h"
 
 namespace sphere::cli {
 namespace {
@@ -94,7 +96,7 @@ json::Value probe(const Context& context, const transport::Place& place, const s
     const auto heard = transport::listen_for_recovery(place.target, kRecoveryLimit);
     if (heard && !heard->empty()) {
       return row(name, "fail", fmt::format("waits for recovery; it says {}", *heard),
-                 "write its firmware anew with the tool of the board's maker");
+                 "sphere device recover --images SET");
     }
   }
   const auto why = transport::explain(report, transport::connection_path(place));
@@ -118,8 +120,43 @@ json::Value check_place(const Context& context, const transport::Place& place,
   return {};  // Free: to be probed.
 }
 
+// A board that waits in its boot ROM or loader, or a loader of others that people take for one.
+json::Value describe_loader(const transport::UsbDeviceInfo& device) {
+  const std::string name = fmt::format(
+      "usb: {}",
+      transport::connection_path({.kind = transport::PlaceKind::usb, .target = device.location}));
+  const std::string ids = fmt::format("{:04x}:{:04x}", device.vendor, device.product);
+  for (const recovery::Protocol& protocol : recovery::protocols()) {
+    for (const recovery::UsbMatch& match : protocol.usb) {
+      if (!match.automatic || recovery::match_usb(match, device) == nullptr) {
+        continue;
+      }
+      if (device.access == transport::UsbAccess::denied) {
+        return row(name, "fail", fmt::format("this user may not open {} ({})", device.node, ids),
+                   fmt::format("sudo sphere doctor --install-udev; the rule for it alone: {}",
+                               recovery::udev_rule(device.vendor, device.product)));
+      }
+      return row(name, "warn", fmt::format("{} waits in its loader: {}", ids, protocol.name),
+                 fmt::format("sphere device recover --images SET --protocol {}", protocol.id));
+    }
+  }
+  for (const recovery::KnownLoader& known : recovery::known_loaders()) {
+    if (known.vendor == device.vendor && known.product.value_or(device.product) == device.product) {
+      return row(name, "warn", fmt::format("{} waits in its loader: {}", ids, known.name),
+                 fmt::format("sphere does not speak it; use {}", known.tool));
+    }
+  }
+  return {};
+}
+
 Result<Output> check(Context& context, const Arguments& /*arguments*/) {
   Output output{.data = json::Array{}};
+  SPHERE_TRY_ASSIGN(const auto all, transport::list_usb_devices());
+  for (const transport::UsbDeviceInfo& device : all) {
+    if (json::Value loader = describe_loader(device); !loader.is_null()) {
+      output.data.push(std::move(loader));
+    }
+  }
   SPHERE_TRY_ASSIGN(const auto usb, transport::list_usb());
   SPHERE_TRY_ASSIGN(const auto places, device::find_link_places(context.link));
   for (const transport::UsbDevice& device : usb) {
@@ -153,7 +190,7 @@ Result<Output> check(Context& context, const Arguments& /*arguments*/) {
 }
 
 Result<Output> install_udev(Context& context) {
-  const auto written = write_file(kRuleFile, transport::udev_rules(), {.mode = 0644});
+  const auto written = write_file(kRuleFile, recovery::recovery_udev_rules(), {.mode = 0644});
   if (!written) {
     return fail(Errc::permission,
                 fmt::format("cannot install the udev rule: {}", written.error().message()),
@@ -184,10 +221,9 @@ Result<Output> udev(Context& context, const Arguments& arguments) {
   if (arguments.has("install-udev")) {
     return install_udev(context);
   }
-  Output output{.text = std::string{transport::udev_rules()}, .text_by_default = true};
+  Output output{.text = recovery::recovery_udev_rules(), .text_by_default = true};
+  output.data.set("rules", output.text).set("file", std::string{kRuleFile});
   output.text.pop_back();  // The renderer ends the last line.
-  output.data.set("rules", std::string{transport::udev_rules()})
-      .set("file", std::string{kRuleFile});
   return output;
 }
 

@@ -192,17 +192,21 @@ std::unique_ptr<recovery::Carrier> make_carrier(const RecoveryTarget& target,
 Result<std::vector<RecoveryTarget>> find_recovery_targets(
     Context& context, const Arguments& arguments, const recovery::Protocol& protocol,
     const recovery::PreparedRecovery& prepared) {
-  const auto port = arguments.value("port");
+  const auto ports = arguments.list("port");
   const bool all = arguments.has("all");
-  if (all && (port || !context.device.empty())) {
+  if (all && (!ports.empty() || !context.device.empty())) {
     return fail(Errc::invalid_argument, "--all stands for every board that is found",
                 {.reason = "usage.bad-value",
-                 .value = port.value_or(context.device),
+                 .value = ports.empty() ? context.device : ports.front(),
                  .next = "leave --all or the board's name out"});
   }
-  if (port) {
-    SPHERE_TRY_ASSIGN(auto target, target_of_port(*port));
-    return std::vector{std::move(target)};
+  if (!ports.empty()) {
+    std::vector<RecoveryTarget> targets;
+    for (const std::string& port : ports) {
+      SPHERE_TRY_ASSIGN(auto target, target_of_port(port));
+      targets.push_back(std::move(target));
+    }
+    return targets;
   }
   SPHERE_TRY_ASSIGN(auto targets, protocol.has(recovery::CarrierKind::uart)
                                       ? ftdi_targets(context)

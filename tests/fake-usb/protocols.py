@@ -81,6 +81,15 @@ class Protocols(unittest.TestCase):
         self.on_usb("dfu", "--device", "11")
         self.assertEqual(self.flash.read_bytes()[:SIZE], self.content)
 
+    def test_doctor_tells_what_waits_in_a_loader(self):
+        run = subprocess.run(["umockdev-wrapper", USB_BOARD, "fastboot-usb", str(self.flash),
+                              str(self.product.bin / "sphere"), "doctor", "--only", "link", "--output", "json"],
+                             env=self.product.environment, text=True, check=False, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        rows = {row["check"]: row for row in json.loads(run.stdout[:run.stdout.rindex("boots ")])}
+        self.assertIn("waits in its loader: fastboot", rows["usb: 11"]["detail"])
+        self.assertIn("--protocol fastboot", rows["usb: 11"]["next"])
+
     def test_a_wrong_digest_leaves_the_board_alone(self):
         self.make_set("fastboot", partition="system")
         (self.set / "app.bin").write_bytes(self.content[:-1] + b"?")

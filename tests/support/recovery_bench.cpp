@@ -34,9 +34,9 @@ void note(std::vector<std::string>& list, const std::string& text) {
 
 RecoveryBench::RecoveryBench(recovery::Driver& client, virtual_board::DeviceSide& board,
                              const Files& files, RecoveryBenchConfig config)
-    : client_{client},
-      board_{board},
-      files_{files},
+    : client_{&client},
+      board_{&board},
+      files_{&files},
       config_{std::move(config)},
       faults_{config_.faults, config_.seed} {}
 
@@ -54,7 +54,7 @@ void RecoveryBench::give_client(const Input& input) {
     return;
   }
   recovery::Actions actions;
-  client_.take(input, now_, actions);
+  client_->take(input, now_, actions);
   for (const recovery::Action& action : actions) {
     perform(action);
   }
@@ -62,7 +62,7 @@ void RecoveryBench::give_client(const Input& input) {
 
 void RecoveryBench::give_board(const BoardInput& input) {
   device::Actions actions;
-  board_.take(input, now_, actions);
+  board_->take(input, now_, actions);
   for (const device::Action& action : actions) {
     perform(action);
   }
@@ -167,8 +167,8 @@ void RecoveryBench::run_lines(const recovery::RunLines& lines) {
 
 void RecoveryBench::answer_file(const recovery::NeedFile& need) {
   note(report_.files, need.name);
-  const auto found = files_.find(need.name);
-  if (found == files_.end() || need.offset > found->second.size() ||
+  const auto found = files_->find(need.name);
+  if (found == files_->end() || need.offset > found->second.size() ||
       need.length > found->second.size() - need.offset) {
     at(now_, [this, need] {
       give_client(recovery::FileFailed{

@@ -75,9 +75,9 @@ class RecoveryBench {
   [[nodiscard]] Time wire_time(std::size_t bytes, std::uint32_t baud) const;
   [[nodiscard]] bool step();
 
-  recovery::Driver& client_;
-  virtual_board::DeviceSide& board_;
-  const Files& files_;
+  recovery::Driver* client_;
+  virtual_board::DeviceSide* board_;
+  const Files* files_;
   RecoveryBenchConfig config_;
   virtual_board::WireFaults faults_;
   std::multimap<Time, std::function<void()>> queue_;

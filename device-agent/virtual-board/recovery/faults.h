@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -78,9 +79,10 @@ class WireFaults {
 
   std::vector<Armed> faults_;
   std::mt19937 random_;
-  std::uint64_t bytes_[2] = {};
-  std::uint64_t frames_[2] = {};
-  bool stalled_[2] = {};
+  // Of each direction.
+  std::array<std::uint64_t, 2> bytes_ = {};
+  std::array<std::uint64_t, 2> frames_ = {};
+  std::array<bool, 2> stalled_ = {};
 };
 
 }  // namespace sphere::virtual_board

@@ -179,10 +179,10 @@ class Session {
  public:
   Session(const RomOptions& options, const Clock& clock, DeviceSide& board, WireFaults& faults,
           Descriptor host, int log)
-      : options_{options},
-        clock_{clock},
-        board_{board},
-        faults_{faults},
+      : options_{&options},
+        clock_{&clock},
+        board_{&board},
+        faults_{&faults},
         host_{std::move(host)},
         log_{log},
         start_{clock.monotonic()} {}
@@ -207,19 +207,19 @@ class Session {
   };
 
   [[nodiscard]] Time now() const {
-    return std::chrono::duration_cast<Time>(clock_.monotonic() - start_);
+    return std::chrono::duration_cast<Time>(clock_->monotonic() - start_);
   }
   [[nodiscard]] Time wire_time(std::size_t bytes) const {
     constexpr std::uint64_t kBitsPerByte = 10;
-    return options_.baud == 0
+    return options_->baud == 0
                ? Time{0}
-               : Time{std::uint64_t{bytes} * kBitsPerByte * 1'000'000 / options_.baud};
+               : Time{std::uint64_t{bytes} * kBitsPerByte * 1'000'000 / options_->baud};
   }
   void write_log(char direction, std::span<const std::byte> bytes) const {
     if (log_ >= 0) {
       const auto line = fmt::format("{:.6f} {} {}\n", std::chrono::duration<double>(now()).count(),
                                     direction, to_hex(bytes));
-      std::ignore = write_all(log_, std::as_bytes(std::span{line}), options_.log);
+      std::ignore = write_all(log_, std::as_bytes(std::span{line}), options_->log);
     }
   }
   void give(const device::Input& input);
@@ -230,10 +230,10 @@ class Session {
   bool turn(int stop);
   [[nodiscard]] int wait_time() const;
 
-  const RomOptions& options_;
-  const Clock& clock_;
-  DeviceSide& board_;
-  WireFaults& faults_;
+  const RomOptions* options_;
+  const Clock* clock_;
+  DeviceSide* board_;
+  WireFaults* faults_;
   Descriptor host_;
   int log_;
   std::chrono::nanoseconds start_;
@@ -248,7 +248,7 @@ class Session {
 
 void Session::give(const device::Input& input) {
   device::Actions actions;
-  board_.take(input, now(), actions);
+  board_->take(input, now(), actions);
   for (const device::Action& action : actions) {
     perform(action);
   }
@@ -256,9 +256,9 @@ void Session::give(const device::Input& input) {
 
 void Session::send(const std::vector<std::byte>& bytes) {
   write_log('<', bytes);
-  auto passed = faults_.pass(WireSide::out, bytes);
+  auto passed = faults_->pass(WireSide::out, bytes);
   out_free_ = std::max(out_free_, now()) + wire_time(bytes.size()) + passed.delay;
-  out_.push_back({.due = out_free_ + options_.turnaround, .bytes = std::move(passed.bytes)});
+  out_.push_back({.due = out_free_ + options_->turnaround, .bytes = std::move(passed.bytes)});
   open_ = open_ && !passed.unplug;
 }
 
@@ -286,7 +286,7 @@ void Session::read() {
   }
   const auto bytes = std::span{buffer}.first(static_cast<std::size_t>(count));
   write_log('>', bytes);
-  auto passed = faults_.pass(WireSide::in, bytes);
+  auto passed = faults_->pass(WireSide::in, bytes);
   in_free_ = std::max(in_free_, now()) + wire_time(bytes.size()) + passed.delay;
   in_.push_back({.due = in_free_, .bytes = std::move(passed.bytes)});
   open_ = open_ && !passed.unplug;

@@ -26,22 +26,22 @@ json::Value begin(std::string_view name, Time at, std::string_view board) {
 
 // Adds the members of one event.
 struct Members {
-  json::Value& value;
+  json::Value* value;
 
   void operator()(const Identified& event) const {
-    value.set("chip", escape_control(event.chip))
+    value->set("chip", escape_control(event.chip))
         .set("board_id", escape_control(event.board_id))
         .set("device_id", escape_control(event.device_id))
         .set("lifecycle", escape_control(event.lifecycle))
         .set("banner", escape_control(event.banner));
   }
   void operator()(const StepBegun& event) const {
-    value.set("name", to_text(event.step))
+    value->set("name", to_text(event.step))
         .set("index", static_cast<std::int64_t>(event.step) + 1)
         .set("of", kSteps);
   }
   void operator()(const Progress& event) const {
-    value.set("step", to_text(event.step))
+    value->set("step", to_text(event.step))
         .set("image", event.image)
         .set("image_index", std::int64_t{event.image_index})
         .set("images", std::int64_t{event.images})
@@ -49,30 +49,30 @@ struct Members {
         .set("bytes_total", event.bytes_total);
   }
   void operator()(const DeviceLog& event) const {
-    value.set("level", int{event.level}).set("text", escape_control(event.text));
+    value->set("level", int{event.level}).set("text", escape_control(event.text));
   }
   void operator()(const Retry& event) const {
-    value.set("what", event.what)
+    value->set("what", event.what)
         .set("try", std::int64_t{event.attempt})
         .set("of", std::int64_t{event.of})
         .set("why", escape_control(event.why));
   }
   void operator()(const Warning& event) const {
-    value.set("code", event.code).set("text", event.text).set("next", event.next);
+    value->set("code", event.code).set("text", event.text).set("next", event.next);
   }
   void operator()(const Found& event) const {
-    value.set("location", event.location)
+    value->set("location", event.location)
         .set("product", escape_control(event.product))
         .set("serial", escape_control(event.serial))
         .set("protocol", event.protocol);
   }
   void operator()(const Waiting& event) const {
-    value.set("reason", event.reason)
+    value->set("reason", event.reason)
         .set("since_ms", milliseconds(event.since))
         .set("limit_ms", milliseconds(event.limit));
   }
   void operator()(const Preflight& event) const {
-    value.set("files", event.files).set("bytes", event.bytes).set("signer", event.signer);
+    value->set("files", event.files).set("bytes", event.bytes).set("signer", event.signer);
   }
 };
 
@@ -92,7 +92,7 @@ struct Names {
 
 json::Value to_json(const Event& event, Time at, std::string_view board) {
   json::Value value = begin(std::visit(Names{}, event), at, board);
-  std::visit(Members{value}, event);
+  std::visit(Members{&value}, event);
   return value;
 }
 

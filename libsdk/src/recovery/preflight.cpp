@@ -46,16 +46,16 @@ bool knows(const image::TrustStore& trust, const crypto::Sha1Digest& thumbprint)
 // The files one after the other, all by one signer.
 class Checker {
  public:
-  Checker(const FileSet& set, const TrustOf& trust) : set_{set}, trust_{trust} {}
+  Checker(const FileSet& set, const TrustOf& trust) : set_{&set}, trust_{&trust} {}
 
   // The package in the file, with its signature checked as far as that is possible here.
   Result<image::Package> check(const std::string& name) {
-    const FileSet::File* const file = set_.find(name);
+    const FileSet::File* const file = set_->find(name);
     if (file == nullptr) {
       return fail(Errc::not_found, fmt::format("the recovery set has no {}", name),
                   {.reason = "recovery.image-missing", .value = name, .next = std::string{kNext}});
     }
-    auto package = image::open_container(set_.source(name), file->size);
+    auto package = image::open_container(set_->source(name), file->size);
     if (!package) {
       return tl::make_unexpected(as_refused(std::move(package).error(), name));
     }
@@ -64,7 +64,7 @@ class Checker {
       return refuse(name, "it is signed with another key than the rest of the set");
     }
     signer_ = thumbprint;
-    const auto trust = trust_(package->metadata.identity.image_type);
+    const auto trust = (*trust_)(package->metadata.identity.image_type);
     if (!knows(trust, thumbprint)) {
       all_known_ = false;
       return package;
@@ -85,8 +85,8 @@ class Checker {
   }
 
  private:
-  const FileSet& set_;
-  const TrustOf& trust_;
+  const FileSet* set_;
+  const TrustOf* trust_;
   std::optional<crypto::Sha1Digest> signer_;
   bool all_known_ = true;
   std::string label_;

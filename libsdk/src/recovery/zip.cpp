@@ -135,27 +135,27 @@ struct EndInflate {
 // Passes on what is inflated, checks size and sum.
 class Checker {
  public:
-  Checker(const ZipEntry& entry, const UseBytes& use) : entry_{entry}, use_{use} {}
+  Checker(const ZipEntry& entry, const UseBytes& use) : entry_{&entry}, use_{&use} {}
 
   [[nodiscard]] Result<void> take(std::span<const std::byte> bytes) {
-    if (bytes.size() > entry_.size - done_) {
-      return corrupt(fmt::format("{} is longer than it says", escape_control(entry_.name)));
+    if (bytes.size() > entry_->size - done_) {
+      return corrupt(fmt::format("{} is longer than it says", escape_control(entry_->name)));
     }
     done_ += bytes.size();
     crc_ = crc32(bytes, crc_);
-    return use_(bytes);
+    return (*use_)(bytes);
   }
   [[nodiscard]] Result<void> finish() const {
-    if (done_ != entry_.size || crc_ != entry_.crc) {
+    if (done_ != entry_->size || crc_ != entry_->crc) {
       return corrupt(
-          fmt::format("{} does not have its size or check sum", escape_control(entry_.name)));
+          fmt::format("{} does not have its size or check sum", escape_control(entry_->name)));
     }
     return {};
   }
 
  private:
-  const ZipEntry& entry_;
-  const UseBytes& use_;
+  const ZipEntry* entry_;
+  const UseBytes* use_;
   std::uint64_t done_ = 0;
   std::uint32_t crc_ = 0;
 };
