@@ -12,7 +12,6 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/recovery/carrier.h"
-#include "sphere/recovery/driver.h"
 #include "sphere/recovery/event.h"
 #include "sphere/recovery/runner.h"
 #include "sphere/recovery/table.h"
@@ -107,7 +106,7 @@ class Engine {
     config_.sink(Retry{.what = "connection",
                        .attempt = attempt,
                        .of = kReplugs,
-                       .why = outcome.error->message()},
+                       .why = outcome.error ? outcome.error->message() : std::string{}},
                  now());
     const Time since = now();
     Time told = since;

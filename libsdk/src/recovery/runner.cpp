@@ -34,7 +34,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{16} * 1024;
 constexpr Time kTellAfter = 2s;
 constexpr Time kTellEvery = 5s;
 constexpr Time kLook = 100ms;     // How often Ctrl-C is looked for.
@@ -261,6 +261,9 @@ void Runner::expect(const ExpectReenumeration& what) {
 
 // The device is looked for at its place until it is there, as the driver expects it.
 void Runner::look_for_return() {
+  if (!expected_) {
+    return;
+  }
   const Expected expected = *expected_;
   if (carrier_->come_back(expected.what)) {
     expected_.reset();
@@ -313,7 +316,7 @@ void Runner::tell_wait() {
 }
 
 void Runner::read() {
-  std::array<std::byte, kReadSize> buffer;
+  std::array<std::byte, kReadSize> buffer = {};
   const auto count = carrier_->stream()->read(buffer);
   if (!count) {
     lose_link();
@@ -441,7 +444,7 @@ void Runner::turn() {
     return;
   }
   wait();
-  if (expected_ && !outcome_) {
+  if (!outcome_) {
     look_for_return();
   }
   if (config_->cancelled && !cancelled_ && config_->cancelled()) {

@@ -10,7 +10,9 @@ namespace sphere::recovery {
 // another board).
 [[nodiscard]] Result<PreparedRecovery> describe_plan(const RecoveryRequest& request);
 
-// One function for each row of the table (../table.cpp), in the file of its name.
+// One function for each row of the table (../table.cpp), in the file of its name. A row with USB
+// ids adds lines to packaging/udev/70-sphere.rules: sphere doctor --print-udev writes that file,
+// and tests/cli/doctor.txt compares it.
 [[nodiscard]] Protocol mt3620_protocol();
 [[nodiscard]] Protocol sphere_v3_protocol();
 [[nodiscard]] Protocol fastboot_protocol();
