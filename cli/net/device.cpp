@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/context.h"
@@ -23,6 +24,8 @@
 #include "sphere/device_api/bodies.h"
 #include "sphere/image/metadata.h"
 #include "sphere/json/value.h"
+#include "sphere/transport/place.h"
+#include "sphere/transport/usb.h"
 
 namespace sphere::cli {
 namespace {
@@ -130,12 +133,37 @@ Result<void> wait_for_answer(Context& context, DeviceSession& session,
   }
 }
 
+// Failures in which the board is there and does not answer.
+bool is_silent(const Error& error) {
+  constexpr std::array<std::string_view, 4> kSilent = {"link.no-answer", "link.not-slip",
+                                                       "device.refused", "device.timeout"};
+  return std::ranges::find(kSilent, error.hint().reason) != kSilent.end();
+}
+
+// Restarts by the device API; a board on USB that does not answer, by the reset line of its
+// interface. True: by the line.
+Result<bool> restart_board(Context& context, DeviceSession& session) {
+  auto asked = noted(context, session, session.rest.restart());
+  const auto& place = session.device.place;
+  if (asked) {
+    return false;
+  }
+  if (!is_silent(asked.error()) || !place || place->kind != transport::PlaceKind::usb) {
+    return tl::make_unexpected(std::move(asked).error());
+  }
+  context.reporter.warn(
+      fmt::format("{}: resetting it by the line of its USB interface", asked.error().message()));
+  SPHERE_TRY(transport::run_lines(place->target, transport::reset_lines()));
+  context.device_error.reset();
+  return true;
+}
+
 Result<Output> restart(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
-  SPHERE_TRY(noted(context, *session, session->rest.restart()));
+  SPHERE_TRY_ASSIGN(const bool by_line, restart_board(context, *session));
   const auto begin = SteadyClock::now();
-  Output output{.text = "The device restarts."};
-  output.data.set("restartingSystem", true);
+  Output output{.text = by_line ? "The device was reset by its line." : "The device restarts."};
+  output.data.set("restartingSystem", true).set("method", by_line ? "resetLine" : "deviceApi");
   if (arguments.has("wait")) {
     context.reporter.step("Waiting for the device, up to 60 s");
     SPHERE_TRY(

@@ -2,6 +2,7 @@
 #include "device-agent/agent/event_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -28,6 +29,11 @@ namespace {
 
 constexpr std::string_view kCurrent = "events.log";
 constexpr std::string_view kEarlier = "events.old";
+
+std::int64_t ahead_of(const Clock& clock) {
+  return clock.unix_seconds() -
+         std::chrono::duration_cast<std::chrono::seconds>(clock.monotonic()).count();
+}
 
 LoggedEvent event_from_json(const json::Value& value) {
   LoggedEvent event{.seq = value.integer_at("seq").value_or(0),
@@ -58,7 +64,7 @@ json::Value to_json(const LoggedEvent& event) {
 }
 
 EventLog::EventLog(fs::path directory, const Clock& clock)
-    : directory_{std::move(directory)}, clock_{&clock} {
+    : directory_{std::move(directory)}, clock_{&clock}, ahead_{ahead_of(clock)} {
   if (make_directories(directory_, 0700)) {
     [[maybe_unused]] const bool earlier = read_segment(directory_ / kEarlier);
     torn_ = !read_segment(directory_ / kCurrent);
@@ -81,14 +87,28 @@ bool EventLog::read_segment(const fs::path& path) {
 
 void EventLog::add(std::string_view category, std::string_view component_id,
                    std::string_view image_id, json::Value fields) {
-  const auto now = clock_->unix_seconds();
+  note_clock();
+  add_event(category, component_id, image_id, std::move(fields));
+}
+
+void EventLog::note_clock() {
+  const auto ahead = ahead_of(*clock_);
+  const auto jump = ahead - std::exchange(ahead_, ahead);
+  if (jump > kJumpSeconds || jump < -kJumpSeconds) {
+    add_event("ClockJump", "", "", json::Value{}.set("seconds", jump));
+  }
+}
+
+void EventLog::add_event(std::string_view category, std::string_view component_id,
+                         std::string_view image_id, json::Value fields) {
+  const auto now = clock_->monotonic();
   LoggedEvent event{.seq = last_ + 1, .category = std::string{category}};
   event.component_id = component_id;
   event.image_id = image_id;
-  event.first_at = to_rfc3339(now);
+  event.first_at = to_rfc3339(clock_->unix_seconds());
   event.last_at = event.first_at;
   event.fields = std::move(fields);
-  while (!started_.empty() && now - started_.front().second > kSameSeconds) {
+  while (!started_.empty() && now - started_.front().at > kSame) {
     started_.pop_front();
   }
   auto first = find_same(event);
@@ -103,12 +123,14 @@ void EventLog::add(std::string_view category, std::string_view component_id,
   if (first != started_.end()) {
     const auto same = std::ranges::find(events_, first->seq, &LoggedEvent::seq);
     event.count = same->count + 1;
-    event.first_at = same->first_at;
+    // After a clock that was set back the later one has the earlier time.
+    event.first_at = std::min(same->first_at, event.first_at);
+    event.last_at = std::max(same->last_at, event.last_at);
     events_.erase(same);
     first->seq = event.seq;
   } else {
     started_.push_back({.seq = event.seq,
-                        .second = now,
+                        .at = now,
                         .category = event.category,
                         .component_id = event.component_id});
   }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // usb_skin SOCKET COMMAND [ARGUMENT...]: runs COMMAND with the board at a Unix socket (its service
-// UART) as a USB device. Must itself run below umockdev-wrapper. Its exit status is COMMAND's.
+// UART) as a USB device. Must itself run below umockdev-wrapper. Its exit status is COMMAND's. To
+// the file that USB_SKIN_LINES names it writes the states of the control lines that there were, one
+// a line.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <sys/socket.h>
@@ -12,6 +15,9 @@
 #include <unistd.h>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "device-agent/virtual-board/ft4232h.h"
 #include "sphere/core/descriptor.h"
 #include "tests/support/usb-skin/fake_usb.h"
 
@@ -27,6 +33,20 @@ sphere::Descriptor connect_to(std::string_view path) {
     return {};
   }
   return socket;
+}
+
+void write_lines(sphere::test::FakeUsb& usb, const char* file) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out{std::fopen(file, "we"), &std::fclose};
+  if (out == nullptr) {
+    std::perror(file);
+    return;
+  }
+  usb.with_chip([&out](const sphere::virtual_board::Ft4232h& chip) {
+    for (const auto& lines : chip.lines()) {
+      fmt::print(out.get(), "{}{}\n", lines.reset ? "reset" : "run",
+                 lines.recovery ? " recovery" : "");
+    }
+  });
 }
 
 }  // namespace
@@ -52,5 +72,8 @@ int main(int argc, char* argv[]) {
   }
   int status = 0;
   ::waitpid(child, &status, 0);
+  if (const char* const file = std::getenv("USB_SKIN_LINES")) {  // NOLINT(concurrency-mt-unsafe)
+    write_lines(usb, file);
+  }
   return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
