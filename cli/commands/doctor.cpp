@@ -106,15 +106,15 @@ std::string_view to_text(Verdict verdict) {
   return "skip";
 }
 
-// The rungs of the link need USB code, which stands in libsphere_net.so.
-std::vector<Check> check_link(Context& context) {
-  const auto failed = [](const Error& error) {
-    return std::vector{Check{.name = "link: library",
+// Some rungs need network and USB code, which stands in libsphere_net.so.
+std::vector<Check> net_checks(Context& context, std::string_view command, std::string_view area) {
+  const auto failed = [area](const Error& error) {
+    return std::vector{Check{.name = fmt::format("{}: library", area),
                              .verdict = Verdict::fail,
                              .detail = error.message(),
                              .next = error.hint().next}};
   };
-  const auto run = load_net_command(context.own_program, "doctor link");
+  const auto run = load_net_command(context.own_program, command);
   if (!run) {
     return failed(run.error());
   }
@@ -134,6 +134,10 @@ std::vector<Check> check_link(Context& context) {
                       .next = row.string_at("next").value_or("")});
   }
   return checks;
+}
+
+std::vector<Check> check_link(Context& context) {
+  return net_checks(context, "doctor link", "link");
 }
 }  // namespace doctor
 

@@ -35,6 +35,10 @@ inline constexpr std::chrono::seconds kCheckLimit{3};
 [[nodiscard]] std::vector<Check> check_crypto(Context& context);
 [[nodiscard]] std::vector<Check> check_ports(Context& context);
 
+// The rows that a command of libsphere_net.so gives.
+[[nodiscard]] std::vector<Check> net_checks(Context& context, std::string_view command,
+                                            std::string_view area);
+
 // The first line that `program` prints for `argument`; "" when it cannot be run within the limit.
 [[nodiscard]] std::string first_line_of(const std::string& program, const std::string& argument);
 

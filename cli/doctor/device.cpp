@@ -46,6 +46,7 @@ std::filesystem::path socket_of(const std::filesystem::path& board, const Contex
 
 std::vector<Check> check_device(Context& context) {
   std::vector<Check> checks;
+  bool any_runs = false;
   std::error_code error;
   for (std::filesystem::directory_iterator entry{context.directories.state / "boards", error}, end;
        !error && entry != end; entry.increment(error)) {
@@ -55,10 +56,15 @@ std::vector<Check> check_device(Context& context) {
       continue;
     }
     const bool runs = answers(socket_of(entry->path(), context));
+    any_runs = any_runs || runs;
     checks.push_back({.name = fmt::format("device: vb-{}", name),
                       .verdict = runs ? Verdict::ok : Verdict::skip,
                       .detail = runs ? "accepts connections" : "does not run",
                       .next = runs ? "" : fmt::format("sphere board start {}", name)});
+  }
+  if (any_runs) {
+    const auto rungs = net_checks(context, "doctor device", "device");
+    checks.insert(checks.end(), rungs.begin(), rungs.end());
   }
   if (checks.empty()) {
     checks.push_back({.name = "device: virtual boards",

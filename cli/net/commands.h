@@ -20,6 +20,7 @@ namespace sphere::cli {
 [[nodiscard]] std::span<const NetCommand> device_state_net_commands();
 [[nodiscard]] std::span<const NetCommand> device_sideload_net_commands();
 [[nodiscard]] std::span<const NetCommand> doctor_net_commands();
+[[nodiscard]] std::span<const NetCommand> doctor_device_net_commands();
 [[nodiscard]] std::span<const NetCommand> link_net_commands();
 [[nodiscard]] std::span<const NetCommand> project_net_commands();
 

@@ -142,25 +142,27 @@ bool is_silent(const Error& error) {
 
 // Restarts by the device API; a board on USB that does not answer, by the reset line of its
 // interface. True: by the line.
-Result<bool> restart_board(Context& context, DeviceSession& session) {
-  auto asked = noted(context, session, session.rest.restart());
-  const auto& place = session.device.place;
+Result<bool> restart_board(Context& context, std::unique_ptr<DeviceSession>& session) {
+  auto asked = noted(context, *session, session->rest.restart());
   if (asked) {
     return false;
   }
+  const auto place = session->device.place;
   if (!is_silent(asked.error()) || !place || place->kind != transport::PlaceKind::usb) {
     return tl::make_unexpected(std::move(asked).error());
   }
   context.reporter.warn(
       fmt::format("{}: resetting it by the line of its USB interface", asked.error().message()));
+  session.reset();  // The line belongs to the same device.
   SPHERE_TRY(transport::run_lines(place->target, transport::reset_lines()));
   context.device_error.reset();
+  SPHERE_TRY_ASSIGN(session, connect_device(context));
   return true;
 }
 
 Result<Output> restart(Context& context, const Arguments& arguments) {
-  SPHERE_TRY_ASSIGN(const auto session, connect_device(context));
-  SPHERE_TRY_ASSIGN(const bool by_line, restart_board(context, *session));
+  SPHERE_TRY_ASSIGN(auto session, connect_device(context));
+  SPHERE_TRY_ASSIGN(const bool by_line, restart_board(context, session));
   const auto begin = SteadyClock::now();
   Output output{.text = by_line ? "The device was reset by its line." : "The device restarts."};
   output.data.set("restartingSystem", true).set("method", by_line ? "resetLine" : "deviceApi");

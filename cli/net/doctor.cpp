@@ -21,11 +21,13 @@
 #include "cli/commands/command.h"
 #include "cli/context.h"
 #include "cli/net/commands.h"
+#include "cli/net/doctor_device.h"
 #include "cli/output/output.h"
 #include "sphere/core/descriptor.h"
 #include "sphere/core/file.h"
 #include "sphere/core/process.h"
 #include "sphere/core/result.h"
+#include "sphere/device/attached.h"
 #include "sphere/device/direct_link.h"
 #include "sphere/device/link_service.h"
 #include "sphere/json/value.h"
@@ -43,17 +45,8 @@ constexpr std::chrono::milliseconds kProbeLimit{2500};
 constexpr std::chrono::milliseconds kRecoveryLimit{1200};
 constexpr std::string_view kRuleFile = "/etc/udev/rules.d/70-sphere.rules";
 
-json::Value row(std::string name, std::string_view result, std::string detail,
-                std::string next = {}) {
-  return json::Value{}
-      .set("check", std::move(name))
-      .set("result", result)
-      .set("detail", std::move(detail))
-      .set("next", next.empty() ? json::Value{} : json::Value{std::move(next)});
-}
-
 json::Value failed(const std::string& name, const Error& error) {
-  return row(name, "fail", error.message(), error.hint().next);
+  return doctor_row(name, "fail", error.message(), error.hint().next);
 }
 
 // A connection to the board's port 443, to see whether it answers.
@@ -69,11 +62,11 @@ Descriptor knock(const std::filesystem::path& socket_path) {
   return socket;
 }
 
-// Rungs 4 and 5: does it answer, and if not, what does it do?
-json::Value probe(const Context& context, const transport::Place& place, const std::string& name) {
+// Rungs 4 and 5: does it answer, and if not, what does it do? Then those above.
+json::Array probe(const Context& context, const transport::Place& place, const std::string& name) {
   auto link = device::DirectLink::open(place, context.directories.runtime / "locks");
   if (!link) {
-    return failed(name, link.error());
+    return {failed(name, link.error())};
   }
   const Descriptor connection = knock((*link)->socket());
   const auto until = std::chrono::steady_clock::now() + kProbeLimit;
@@ -89,18 +82,22 @@ json::Value probe(const Context& context, const transport::Place& place, const s
     report.connections.last = slip::Attempt::silent;
   }
   if (report.connections.last == slip::Attempt::connected) {
-    return row(name, "ok", "answers over SLIP");
+    auto device = device::attached_at(place, context.directories.data / "device-api-ca.pem");
+    device.endpoint.unix_socket = (*link)->socket();
+    json::Array rows = device_rungs(context, device);
+    rows.insert(rows.begin(), doctor_row(name, "ok", "answers over SLIP"));
+    return rows;
   }
   link->reset();  // The recovery port belongs to the same device.
   if (place.kind == transport::PlaceKind::usb) {
     const auto heard = transport::listen_for_recovery(place.target, kRecoveryLimit);
     if (heard && !heard->empty()) {
-      return row(name, "fail", fmt::format("waits for recovery; it says {}", *heard),
-                 "sphere device recover --images SET");
+      return {doctor_row(name, "fail", fmt::format("waits for recovery; it says {}", *heard),
+                         "sphere device recover --images SET")};
     }
   }
   const auto why = transport::explain(report, transport::connection_path(place));
-  return why ? failed(name, *why) : row(name, "warn", "gives no answer");
+  return {why ? failed(name, *why) : doctor_row(name, "warn", "gives no answer")};
 }
 
 json::Value check_place(const Context& context, const transport::Place& place,
@@ -110,12 +107,12 @@ json::Value check_place(const Context& context, const transport::Place& place,
   const auto device = std::ranges::find(usb, place.target, &transport::UsbDevice::location);
   if (place.kind == transport::PlaceKind::usb && device != usb.end() &&
       device->access == transport::UsbAccess::denied) {
-    return row(name, "fail", fmt::format("this user may not open {}", device->node),
-               "sudo sphere doctor --install-udev");
+    return doctor_row(name, "fail", fmt::format("this user may not open {}", device->node),
+                      "sudo sphere doctor --install-udev");
   }
   const auto lock = FileLock::try_acquire(context.directories.runtime / "locks" / (path + ".lock"));
   if (!lock && lock.error().code() == Errc::busy) {
-    return row(name, "ok", "in use by another command or sphere link serve");
+    return doctor_row(name, "ok", "in use by another command or sphere link serve");
   }
   return {};  // Free: to be probed.
 }
@@ -132,18 +129,20 @@ json::Value describe_loader(const transport::UsbDeviceInfo& device) {
         continue;
       }
       if (device.access == transport::UsbAccess::denied) {
-        return row(name, "fail", fmt::format("this user may not open {} ({})", device.node, ids),
-                   fmt::format("sudo sphere doctor --install-udev; the rule for it alone: {}",
-                               recovery::udev_rule(device.vendor, device.product)));
+        return doctor_row(
+            name, "fail", fmt::format("this user may not open {} ({})", device.node, ids),
+            fmt::format("sudo sphere doctor --install-udev; the rule for it alone: {}",
+                        recovery::udev_rule(device.vendor, device.product)));
       }
-      return row(name, "warn", fmt::format("{} waits in its loader: {}", ids, protocol.name),
-                 fmt::format("sphere device recover --images SET --protocol {}", protocol.id));
+      return doctor_row(
+          name, "warn", fmt::format("{} waits in its loader: {}", ids, protocol.name),
+          fmt::format("sphere device recover --images SET --protocol {}", protocol.id));
     }
   }
   for (const recovery::KnownLoader& known : recovery::known_loaders()) {
     if (known.vendor == device.vendor && known.product.value_or(device.product) == device.product) {
-      return row(name, "warn", fmt::format("{} waits in its loader: {}", ids, known.name),
-                 fmt::format("sphere does not speak it; use {}", known.tool));
+      return doctor_row(name, "warn", fmt::format("{} waits in its loader: {}", ids, known.name),
+                        fmt::format("sphere does not speak it; use {}", known.tool));
     }
   }
   return {};
@@ -161,7 +160,7 @@ Result<Output> check(Context& context, const Arguments& /*arguments*/) {
   SPHERE_TRY_ASSIGN(const auto places, device::find_link_places(context.link));
   for (const transport::UsbDevice& device : usb) {
     if (!device.is_board) {
-      output.data.push(row(
+      output.data.push(doctor_row(
           "link: " + transport::connection_path(
                          {.kind = transport::PlaceKind::usb, .target = device.location}),
           "warn",
@@ -172,19 +171,23 @@ Result<Output> check(Context& context, const Arguments& /*arguments*/) {
   }
   for (const transport::Place& place : places) {
     json::Value known = check_place(context, place, usb);
-    output.data.push(known.is_null()
-                         ? probe(context, place, "link: " + transport::connection_path(place))
-                         : std::move(known));
+    if (!known.is_null()) {
+      output.data.push(std::move(known));
+      continue;
+    }
+    for (auto& found : probe(context, place, "link: " + transport::connection_path(place))) {
+      output.data.push(std::move(found));
+    }
   }
   if (output.data.is_null() || output.data.items().empty()) {
     output.data = json::Array{};
     output.data.push(
-        row("link: boards", "skip",
-            fmt::format("no board on USB (looked for {:04x}:{:04x} \"{}\") and no link "
-                        "in the configuration",
-                        transport::kBoardVendor, transport::kBoardProduct,
-                        transport::kBoardProductText),
-            "plug a board in; see whether its cable carries data"));
+        doctor_row("link: boards", "skip",
+                   fmt::format("no board on USB (looked for {:04x}:{:04x} \"{}\") and no link "
+                               "in the configuration",
+                               transport::kBoardVendor, transport::kBoardProduct,
+                               transport::kBoardProductText),
+                   "plug a board in; see whether its cable carries data"));
   }
   return output;
 }

@@ -23,6 +23,7 @@ constexpr std::array kNouns = {board_net_commands,
                                device_state_net_commands,
                                device_sideload_net_commands,
                                doctor_net_commands,
+                               doctor_device_net_commands,
                                link_net_commands,
                                project_net_commands};
 

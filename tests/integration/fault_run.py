@@ -4,7 +4,7 @@
 
 The agent is killed at N random instants while packages are staged, installed and deleted and settings
 are written: afterwards each of them is as it was confirmed last, or one step on, and nothing else.
-Then a full disk, a clock that jumps, N malformed HTTP requests, N malformed SLIP frames: the agent
+Then a full disk, clocks that jump, N malformed HTTP requests, N malformed SLIP frames: the agent
 lives and answers. The seed is printed; the same seed makes the same run up to the scheduler's part.
 Needs no SDK and no emulator: the packages are installed and not started. A full run: --kills 1000
 --malformed 10000 --frames 10000.
@@ -13,6 +13,7 @@ import argparse
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -230,6 +231,64 @@ def clock_jumps(board):
     print("clock jumps: a year ahead and back, nothing changed", flush=True)
 
 
+class Clock:
+    """The wall clock of programs that set_clock.c is preloaded into."""
+
+    def __init__(self, product):
+        self.library, self.file = product.home / "set_clock.so", product.home / "clock"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", self.library, HERE.parent / "support/set_clock.c"],
+                       check=True)
+        self.set(0)
+
+    def set(self, seconds):
+        with open(self.file, "r+b" if self.file.exists() else "w+b") as file:
+            file.write(struct.pack("=q", seconds))  # In place: the programs have it mapped.
+
+    def environment(self):
+        return {"LD_PRELOAD": str(self.library), "SET_CLOCK": str(self.file)}
+
+
+def set_clocks(board, product):
+    """The wall clock of board and agent set a day ahead and back, to 1996 and to 2096, while they run and from
+    one start to the next: nothing is lost, and everything goes on."""
+    program = (product.bin / "sphered").read_bytes()
+    if not shutil.which("cc") or b"__asan_init" in program or b"__tsan_init" in program:
+        print("clocks that are set: left out (needs cc, and programs without sanitizers)", flush=True)
+        return
+    clock = Clock(product)
+    packages = [pack(product, "clocked", size) for size in (2_000, 3_000)]
+    product.run("board", "stop", "desk")
+    before = dict(product.environment)
+    product.environment.update(clock.environment())
+    board.start()
+    product.environment = before
+    networks = board.rest.get("/wifi/config/networks")
+    day, year = 86_400, 31_557_600
+    uptime = last = 0
+    for turn, seconds in enumerate((day, -day, -30 * year, 70 * year, 0)):
+        clock.set(seconds)
+        image, data = packages[turn % 2]
+        board.install(data)
+        status = board.rest.get("/status")["uptime"]
+        events = board.rest.get(f"/sphere/v1/events?after={last}")["events"]
+        jumps = [event for event in events if event["category"] == "ClockJump"]
+        if board.rest.images()[component_of("clocked")] != image or status < uptime or not jumps:
+            raise Failed(f"clock set by {seconds} s: uptime {uptime}, then {status}; {events[-3:]}")
+        if any(event["firstAt"] > event["lastAt"] for event in events):
+            raise Failed(f"clock set by {seconds} s: an event ends before it begins: {events}")
+        if board.rest.get("/wifi/config/networks") != networks or not board.rest.get("/log"):
+            raise Failed(f"clock set by {seconds} s: settings are lost")
+        uptime, last = status, events[-1]["seq"]
+        os.kill(board.agent(), signal.SIGKILL)  # The next run starts at that time.
+        board.rest.wait()
+        uptime = 0
+        if board.rest.images()[component_of("clocked")] != image:
+            raise Failed(f"a start with the clock set by {seconds} s: {board.rest.images()}")
+    board.rest.delete(component_of("clocked"))
+    print("clocks set by a day, 30 and 70 years, ahead and back: nothing lost, everything goes on", flush=True)
+    board.restart()
+
+
 def malformed_requests(board, count):
     device_rest.ARGUMENTS.base = f"unix:{board.rest.path}"
     device_rest.ARGUMENTS.malformed = count
@@ -327,6 +386,7 @@ def main():
     with Product(options.build) as product:
         board = run_kills(product, options.kills)
         clock_jumps(board)
+        set_clocks(board, product)
         malformed_requests(board, options.malformed)
         full_disk(board, product)
         malformed_frames(product, options.frames, options.seed)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """links.py BUILD_DIRECTORY: a board at the end of a SLIP link, over TCP and over a serial device: the
 same calls as directly, and what is said when it does not answer."""
+import json
 import os
 import pathlib
 import pty
@@ -116,6 +117,25 @@ class Links(unittest.TestCase):
             os.close(slave)
             self.assertEqual(error["code"], code, error)
             self.assertTrue(error["next"])
+
+    def test_doctor_climbs_to_what_a_board_permits(self):
+        self.board("one", "--service-uart", "pty")
+        path = tty_path(self.product, "one")
+        config = self.product.home / "config/sphere"
+        config.mkdir(parents=True)
+        (config / "config.json").write_text(
+            json.dumps({"link": {"tty": ["/dev/" + path.removeprefix("tty-").replace("-", "/")]}}))
+        for area, link in (("link", path), ("device", "vb-one")):
+            rows = {row["check"]: row for row in self.product.json("doctor", "--only", area, check=False)}
+            for rung in ("identity", "version", "access"):
+                self.assertEqual(rows[f"device: {link} {rung}"]["result"], "ok", rows)
+        board = int((self.product.home / "state/sphere/boards/one/lock").read_text())
+        agent = int(pathlib.Path(f"/proc/{board}/task/{board}/children").read_text().split()[0])
+        os.kill(agent, signal.SIGSTOP)
+        self.addCleanup(os.kill, agent, signal.SIGCONT)
+        rows = {row["check"]: row for row in self.product.json("doctor", "--only", "device", status=1)}
+        self.assertIn("gives no answer within 3 s", rows["device: vb-one identity"]["detail"])
+        self.assertNotIn("device: vb-one version", rows)
 
     def test_a_board_whose_agent_is_gone_refuses(self):
         port = free_port()

@@ -124,7 +124,7 @@ TEST_CASE("a capability file is in force between its times, however the clock go
   CHECK(status() == 200);
 }
 
-TEST_CASE("uptime, the identity budget and the back-off do not follow the clock") {
+TEST_CASE("uptime and the budget of identity challenges do not follow the clock") {
   AgentBench bench;
   bench.clock.advance(5s);
   for (const auto jump : {kDay, -2 * kDay}) {

@@ -192,7 +192,7 @@ TEST_CASE("an answer that does not come is a timeout", "[http]") {
   REQUIRE_FALSE(late);
   CHECK(late.error().code() == Errc::timeout);
   CHECK(late.error().hint().reason == "device.timeout");
-  CHECK(std::chrono::steady_clock::now() - begin < 1s);
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
   CHECK(client->send({.path = "/slow"}));
 }
 

@@ -238,8 +238,8 @@ TEST_CASE("a small question and its answer do not wait for a timer") {
     write_now(ends.board, "a");
     REQUIRE(wire.run([&] { return !read_now(ends.host).empty(); }));
   }
-  // With lwIP's delay of up to 250 ms it would be seconds.
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{1});
+  // With lwIP's delay of up to 250 ms it would be some 5 s.
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{3});
 }
 
 TEST_CASE("a port listens once") {

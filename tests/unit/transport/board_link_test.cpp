@@ -156,7 +156,7 @@ TEST_CASE("unplugging ends a connection at once and is told") {
     read_now(connection, &ended);
     return ended;
   }));
-  CHECK(std::chrono::steady_clock::now() - begin < 1s);
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
   CHECK(wait_until([&] { return pair.host->report().state == LinkState::waiting; }));
   const auto why = explain(pair.host->report(), "test");
   REQUIRE(why);

@@ -30,7 +30,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span{text});
 }
 
-std::string read_text(ByteStream& stream, std::chrono::milliseconds limit = 1s) {
+std::string read_text(ByteStream& stream, std::chrono::milliseconds limit = 20s) {
   std::array<std::byte, 256> bytes = {};
   const auto count = read_some(stream, bytes, limit);
   const void* const data = bytes.data();
@@ -40,14 +40,14 @@ std::string read_text(ByteStream& stream, std::chrono::milliseconds limit = 1s) 
 TEST_CASE("a pipe carries bytes both ways, and tells its end") {
   auto [near, far] = make_pipe().value();
   CHECK(near->serial() == nullptr);
-  REQUIRE(write_all(*near, bytes_of("there"), 1s));
+  REQUIRE(write_all(*near, bytes_of("there"), 20s));
   CHECK(read_text(*far) == "there");
-  REQUIRE(write_all(*far, bytes_of("back"), 1s));
+  REQUIRE(write_all(*far, bytes_of("back"), 20s));
   CHECK(read_text(*near) == "back");
 
   far.reset();
   std::array<std::byte, 4> bytes = {};
-  const auto ended = read_some(*near, bytes, 1s);
+  const auto ended = read_some(*near, bytes, 20s);
   REQUIRE_FALSE(ended);
   CHECK(ended.error().code() == Errc::unavailable);
   CHECK(ended.error().hint().reason == "link.unplugged");
@@ -71,7 +71,7 @@ TEST_CASE("a pty is a serial device without control lines") {
   auto stream = open_tty(pty.slave, kServiceLine).value();
   std::array<std::byte, 4> none = {};
   CHECK(stream->read(none) == std::size_t{0});  // Nothing yet is no end.
-  REQUIRE(write_all(*stream, bytes_of("\xC0\x01\x0D\x0A\xC0"), 1s));
+  REQUIRE(write_all(*stream, bytes_of("\xC0\x01\x0D\x0A\xC0"), 20s));
   std::array<char, 16> at_board = {};
   CHECK(::read(pty.master.get(), at_board.data(), at_board.size()) == 5);
   CHECK(std::string_view{at_board.data(), 5} == "\xC0\x01\x0D\x0A\xC0");
@@ -102,7 +102,7 @@ TEST_CASE("a pty whose other end is gone is an unplugged board") {
   const auto stream = open_tty(pty->slave, kServiceLine).value();
   pty.reset();
   std::array<std::byte, 4> bytes = {};
-  const auto ended = read_some(*stream, bytes, 1s);
+  const auto ended = read_some(*stream, bytes, 20s);
   REQUIRE_FALSE(ended);
   CHECK(ended.error().hint().reason == "link.unplugged");
 }
@@ -117,7 +117,7 @@ TEST_CASE("a TCP link is opened where somebody listens") {
 
   auto stream = open_tcp(target).value();
   const Descriptor accepted{::accept(listener.get(), nullptr, nullptr)};
-  REQUIRE(write_all(*stream, bytes_of("x"), 1s));
+  REQUIRE(write_all(*stream, bytes_of("x"), 20s));
   char byte = 0;
   CHECK(::read(accepted.get(), &byte, 1) == 1);
   CHECK(byte == 'x');
