@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -34,6 +35,11 @@ class FtdiStream final : public DescriptorStream, public SerialPort {
       : DescriptorStream{std::move(near), std::move(name)}, port_{port}, pump_{std::move(pump)} {}
 
   [[nodiscard]] SerialPort* serial() override { return this; }
+  [[nodiscard]] Result<std::size_t> write(std::span<const std::byte> bytes) override {
+    SPHERE_TRY_ASSIGN(const std::size_t count, DescriptorStream::write(bytes));
+    written_ += count;
+    return count;
+  }
   [[nodiscard]] Result<void> configure(const LineSettings& settings) override {
     return send_all(line_requests(port_, settings));
   }
@@ -50,7 +56,7 @@ class FtdiStream final : public DescriptorStream, public SerialPort {
   [[nodiscard]] Result<void> set_lines(bool dtr, bool rts) override {
     return send_all(modem_requests(port_, dtr, rts));
   }
-  [[nodiscard]] Result<LineStatus> status() override { return pump_->status(); }
+  [[nodiscard]] Result<LineStatus> status() override { return pump_->status(written_); }
 
  private:
   template <typename Requests>
@@ -65,6 +71,7 @@ class FtdiStream final : public DescriptorStream, public SerialPort {
 
   FtdiPort port_;
   std::unique_ptr<FtdiPump> pump_;
+  std::uint64_t written_ = 0;
 };
 
 }  // namespace

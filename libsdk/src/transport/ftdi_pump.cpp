@@ -116,13 +116,13 @@ Result<void> FtdiPump::run(std::function<Result<void>(FtdiHandle&)> task) {
   return outcome.get();
 }
 
-LineStatus FtdiPump::status() const {
+LineStatus FtdiPump::status(std::uint64_t written) const {
   const unsigned modem = modem_;
   return {.cts = (modem & kCts) != 0,
           .dsr = (modem & kDsr) != 0,
           .ring = (modem & kRing) != 0,
           .carrier = (modem & kCarrier) != 0,
-          .drained = !writing_ && (line_ & kTransmitterEmpty) != 0,
+          .drained = taken_ == written && statuses_ >= kFresh && (line_ & kTransmitterEmpty) != 0,
           .overruns = overruns_,
           .parity_errors = parity_errors_,
           .framing_errors = framing_errors_};
@@ -146,6 +146,8 @@ void FtdiPump::on_written(libusb_transfer* transfer) {
       (transfer->status != LIBUSB_TRANSFER_COMPLETED || !whole)) {
     slot.pump->failed_ = true;
   }
+  slot.pump->statuses_ = 0;
+  slot.pump->taken_ += static_cast<std::uint64_t>(std::max(transfer->actual_length, 0));
 }
 
 void FtdiPump::take_received(const Slot& slot) {
@@ -161,6 +163,7 @@ void FtdiPump::take_received(const Slot& slot) {
                         });
   modem_ = last_.modem;
   line_ = last_.line;
+  statuses_ = std::min(statuses_ + 1, kFresh);
 }
 
 void FtdiPump::submit_reads() {
@@ -186,7 +189,6 @@ void FtdiPump::take_writes() {
     slot.in_flight = libusb_submit_transfer(slot.transfer) == LIBUSB_SUCCESS;
     failed_ = !slot.in_flight;
   }
-  writing_ = std::ranges::any_of(writes_, &Slot::in_flight);
 }
 
 void FtdiPump::flush_backlog() {

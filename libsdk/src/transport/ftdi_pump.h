@@ -39,7 +39,9 @@ class FtdiPump {
   // Runs `task` on the thread and waits for it. Errors: those of the task; unavailable when the
   // device is gone.
   [[nodiscard]] Result<void> run(std::function<Result<void>(FtdiHandle&)> task);
-  [[nodiscard]] LineStatus status() const;
+  // `written`: bytes put into the socket so far. Drained is only what the device has taken all of,
+  // and has told of an empty transmitter since.
+  [[nodiscard]] LineStatus status(std::uint64_t written) const;
 
  private:
   // Bytes in flight in one direction: 4 reads of 4 KiB wait at any time; 2 writes are 8 KiB at
@@ -53,6 +55,7 @@ class FtdiPump {
   static constexpr std::size_t kReads = 4;
   static constexpr std::size_t kWrites = 2;
   static constexpr std::size_t kPiece = 4096;
+  static constexpr unsigned kFresh = 2;
   static constexpr std::size_t kMaxBacklog = 65536;  // Of a slow reader.
 
   void loop();
@@ -84,7 +87,9 @@ class FtdiPump {
   std::atomic<bool> stopping_ = false;
   std::atomic<std::uint8_t> modem_ = 0;
   std::atomic<std::uint8_t> line_ = 0;
-  std::atomic<bool> writing_ = false;
+  std::atomic<std::uint64_t> taken_ = 0;  // Bytes that the device has taken.
+  // Transfers in since the last of them; the first may have been on its way already.
+  std::atomic<unsigned> statuses_ = kFresh;
   std::atomic<std::uint64_t> overruns_ = 0;
   std::atomic<std::uint64_t> parity_errors_ = 0;
   std::atomic<std::uint64_t> framing_errors_ = 0;
