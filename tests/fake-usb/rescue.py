@@ -54,18 +54,20 @@ class Rescue(unittest.TestCase):
         self.rescued()
 
     def test_a_half_written_set(self):
-        found, _ = self.recover(boards=["--fault", "unplug@in:byte=31000"], status=1)
-        self.assertFalse(found[0]["complete"])
-        self.assertGreater(len(self.flash.read_bytes().strip(b"\xff")), 1000)
         self.rescued()
+        flash = self.flash.read_bytes()
+        # Power went while the last image was written: it is cut, and the boot record is not there yet.
+        used = len(flash.rstrip(b"\xff"))
+        self.flash.write_bytes(b"\xff" * 4096 + flash[4096:used - 4000] + b"\xff" * (len(flash) - used + 4000))
+        self.rescued()
+        self.assertEqual(self.flash.read_bytes(), flash)
 
     def test_a_strap_that_works_at_the_third_reset(self):
         board, _ = self.rescued("--wrong-strap", 2)
         self.assertEqual(board["resets"], 4)
 
     def test_stray_letters_in_the_banner(self):
-        self.rescued("--fault", "stray=434343@out:byte=4")
-        self.rescued("--fault", "stray=0D0A43@out:byte=0")
+        self.rescued("--fault", "stray=0D0A43@out:byte=0", "--fault", "stray=434343@out:byte=4")
 
     def test_dropped_and_doubled_frames(self):
         self.rescued("--fault", "drop@in:byte=9000", "--fault", "dup@in:frame=20", "--fault", "drop@out:byte=300",
@@ -119,9 +121,6 @@ class Rescue(unittest.TestCase):
         found, error = self.refused("link.ambiguous", boards=["--boards", 2])
         self.assertEqual([board["resets"] for board in found], [0, 0])
         self.assertIn("11, 12", json.dumps(error))
-        found, said = self.recover("--device", "12", boards=["--boards", 2])
-        self.assertEqual([board["complete"] for board in found], [False, True])
-        self.assertEqual(said["verified"], "yes")
 
     def test_all_of_three(self):
         found, said = self.recover("--all", boards=["--boards", 3])
