@@ -31,6 +31,7 @@ std::span<const Protocol> protocols() {
       stm32_protocol(),      //
       dfu_protocol(),        //
       esp_protocol(),        //
+      firehose_protocol(),   //
       sdp_protocol(),        //
       sdp_uart_protocol(),   //
   };

@@ -8,6 +8,7 @@
 
 #include "device-agent/virtual-board/recovery/device_side.h"
 #include "device-agent/virtual-board/recovery/dfu.h"
+#include "device-agent/virtual-board/recovery/edl.h"
 #include "device-agent/virtual-board/recovery/esp.h"
 #include "device-agent/virtual-board/recovery/fastboot.h"
 #include "device-agent/virtual-board/recovery/flash.h"
@@ -56,6 +57,12 @@ std::unique_ptr<DeviceSide> sdp(bool uart) {
       Flash{kSdpMemorySize, kSector});
 }
 
+// A Qualcomm chip with 16 MiB of eMMC.
+std::unique_ptr<DeviceSide> edl() {
+  constexpr std::size_t kBlock = 512;
+  return std::make_unique<EdlDevice>(EdlBoard{.needed = {}}, Flash{kEdlSize, kBlock});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -66,6 +73,7 @@ constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
     Row{"stm32", BoardWire::pty, stm32},
     Row{"esp", BoardWire::tcp, esp},
+    Row{"edl", BoardWire::usb, edl},
     Row{"sdp", BoardWire::usb, [] { return sdp(false); }},
     Row{"sdp-uart", BoardWire::pty, [] { return sdp(true); }},
     Row{"dfu", BoardWire::usb, [] { return dfu(false); }},

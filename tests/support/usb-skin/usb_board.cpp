@@ -68,6 +68,15 @@ test::UsbIdentity hid_identity(std::uint16_t product, std::vector<std::byte> rep
           .report_descriptor = std::move(reports)};
 }
 
+test::UsbIdentity edl_identity() {
+  return {.vendor = 0x05C6,
+          .product = 0x9008,
+          .configuration = bytes({9, 4, 0,    0, 2, 0xFF, 0xFF, 0xFF, 4,  //
+                                  7, 5, 0x81, 2, 0, 2,    0,              //
+                                  7, 5, 0x01, 2, 0, 2,    0}),
+          .strings = {"Sphere", "QUSB__BULK_SN:01234567", "", "EDL"}};
+}
+
 test::UsbIdentity identity_of(std::string_view protocol, const virtual_board::DeviceSide& device) {
   if (const auto* const dfu = dynamic_cast<const virtual_board::DfuDevice*>(&device)) {
     return dfu_identity(*dfu);
@@ -75,7 +84,7 @@ test::UsbIdentity identity_of(std::string_view protocol, const virtual_board::De
   if (protocol == "sdp") {
     return hid_identity(0x0080, virtual_board::SdpDevice::report_descriptor());
   }
-  return fastboot_identity();
+  return protocol == "edl" ? edl_identity() : fastboot_identity();
 }
 
 int run(char* const* command) {

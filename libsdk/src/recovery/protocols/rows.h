@@ -19,6 +19,7 @@ namespace sphere::recovery {
 [[nodiscard]] Protocol stm32_protocol();
 [[nodiscard]] Protocol dfu_protocol();
 [[nodiscard]] Protocol esp_protocol();
+[[nodiscard]] Protocol firehose_protocol();
 [[nodiscard]] Protocol sdp_protocol();
 [[nodiscard]] Protocol sdp_uart_protocol();
 
