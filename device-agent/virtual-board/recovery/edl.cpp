@@ -245,6 +245,10 @@ void EdlDevice::take_documents() {
                    std::back_inserter(text),
                    [](std::byte byte) { return static_cast<char>(byte); });
     in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(*size));
+    // White space behind a command is no data: hosts wait for the answer before they send that.
+    in_.erase(in_.begin(), std::find_if(in_.begin(), in_.end(), [](std::byte byte) {
+                return byte != std::byte{'\n'} && byte != std::byte{'\r'} && byte != std::byte{' '};
+              }));
     const auto elements = recovery::parse_firehose_xml(text);
     if (!elements || elements->size() != 2 || elements->front().name != "data") {
       log("that is not one command");
