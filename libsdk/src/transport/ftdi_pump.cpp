@@ -45,19 +45,6 @@ constexpr unsigned kParityError = 0x04;
 constexpr unsigned kFramingError = 0x08;
 constexpr unsigned kTransmitterEmpty = 0x40;
 
-struct PollListDeleter {
-  void operator()(const libusb_pollfd** list) const { libusb_free_pollfds(list); }
-};
-
-std::vector<pollfd> polls_of(libusb_context* context) {
-  std::vector<pollfd> polls;
-  const std::unique_ptr<const libusb_pollfd*, PollListDeleter> list{libusb_get_pollfds(context)};
-  for (const libusb_pollfd** entry = list.get(); entry != nullptr && *entry != nullptr; ++entry) {
-    polls.push_back({.fd = (*entry)->fd, .events = (*entry)->events, .revents = 0});
-  }
-  return polls;
-}
-
 void notify(const Descriptor& event) {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(event.get(), &one, sizeof(one));

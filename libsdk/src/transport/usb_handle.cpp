@@ -5,13 +5,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <poll.h>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <libusb-1.0/libusb.h>
@@ -20,7 +23,9 @@
 #include "libsdk/src/transport/descriptor_stream.h"
 #include "libsdk/src/transport/ftdi_requests.h"
 #include "libsdk/src/transport/holder.h"
+#include "sphere/core/file.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 #include "sphere/transport/place.h"
 #include "sphere/transport/usb.h"
 
@@ -35,6 +40,9 @@ constexpr std::chrono::milliseconds kPermissionPause{200};
 
 struct ListDeleter {
   void operator()(libusb_device** list) const { libusb_free_device_list(list, 1); }
+};
+struct PollListDeleter {
+  void operator()(const libusb_pollfd** list) const { libusb_free_pollfds(list); }
 };
 struct ConfigurationDeleter {
   void operator()(libusb_config_descriptor* descriptor) const {
@@ -73,6 +81,23 @@ std::string location_of(libusb_device* device) {
     location += std::to_string(ports.at(static_cast<std::size_t>(i)));
   }
   return location;
+}
+
+std::string usb_attribute(const std::string& location, std::string_view name) {
+  constexpr std::size_t kLongest = 512;
+  const auto text =
+      read_text_file(std::filesystem::path{"/sys/bus/usb/devices"} / location / name, kLongest);
+  return text ? escape_control(trim(*text)) : std::string{};
+}
+
+std::vector<pollfd> polls_of(libusb_context* context) {
+  std::vector<pollfd> polls;
+  const std::unique_ptr<const libusb_pollfd*, PollListDeleter> list{libusb_get_pollfds(context)};
+  // NOLINTNEXTLINE(*-pointer-arithmetic): the list ends with a null pointer
+  for (const libusb_pollfd** entry = list.get(); entry != nullptr && *entry != nullptr; ++entry) {
+    polls.push_back({.fd = (*entry)->fd, .events = (*entry)->events, .revents = 0});
+  }
+  return polls;
 }
 
 Result<void> visit_devices(libusb_context* context,

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <poll.h>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <libusb-1.0/libusb.h>
 
@@ -27,6 +30,12 @@ using UsbContext = std::unique_ptr<libusb_context, ContextDeleter>;
 
 // "1-2.4.3".
 [[nodiscard]] std::string location_of(libusb_device* device);
+
+// A text of the device as the kernel has read it, escaped: no need to open the device.
+[[nodiscard]] std::string usb_attribute(const std::string& location, std::string_view name);
+
+// What to wait for before libusb's events are handled.
+[[nodiscard]] std::vector<pollfd> polls_of(libusb_context* context);
 
 // Calls `visit` for each device on the bus until it returns true. Errors: io.
 [[nodiscard]] Result<void> visit_devices(libusb_context* context,

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,27 +11,17 @@
 
 #include "libsdk/src/transport/ftdi_requests.h"
 #include "libsdk/src/transport/usb_handle.h"
-#include "sphere/core/file.h"
 #include "sphere/core/result.h"
-#include "sphere/core/text.h"
 #include "sphere/transport/usb.h"
 
 namespace sphere::transport {
 
 namespace {
 
-// A text of the device as the kernel has read it: no need to open the device.
-std::string attribute(const std::string& location, std::string_view name) {
-  constexpr std::size_t kLongest = 512;
-  const auto text =
-      read_text_file(std::filesystem::path{"/sys/bus/usb/devices"} / location / name, kLongest);
-  return text ? escape_control(trim(*text)) : std::string{};
-}
-
 UsbDevice describe(libusb_device* device) {
   UsbDevice result{.location = location_of(device), .product = {}, .serial = {}, .node = {}};
-  result.product = attribute(result.location, "product");
-  result.serial = attribute(result.location, "serial");
+  result.product = usb_attribute(result.location, "product");
+  result.serial = usb_attribute(result.location, "serial");
   result.node = fmt::format("/dev/bus/usb/{:03}/{:03}", libusb_get_bus_number(device),
                             libusb_get_device_address(device));
   result.access =

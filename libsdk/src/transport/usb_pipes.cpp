@@ -6,13 +6,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <list>
 #include <memory>
 #include <poll.h>
 #include <span>
 #include <string>
-#include <string_view>
 #include <sys/time.h>
 #include <thread>
 #include <unistd.h>
@@ -26,7 +24,6 @@
 #include "libsdk/src/transport/descriptor_stream.h"
 #include "libsdk/src/transport/holder.h"
 #include "libsdk/src/transport/usb_handle.h"
-#include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/transport/place.h"
@@ -49,14 +46,6 @@ struct ConfigurationDeleter {
   }
 };
 using Configuration = std::unique_ptr<libusb_config_descriptor, ConfigurationDeleter>;
-
-// A text of the device as the kernel has read it: no need to open the device.
-std::string attribute(const std::string& location, std::string_view name) {
-  constexpr std::size_t kLongest = 512;
-  const auto text =
-      read_text_file(std::filesystem::path{"/sys/bus/usb/devices"} / location / name, kLongest);
-  return text ? escape_control(trim(*text)) : std::string{};
-}
 
 void note_endpoint(UsbInterfaceInfo& info, const libusb_endpoint_descriptor& endpoint) {
   const unsigned type = endpoint.bmAttributes & LIBUSB_TRANSFER_TYPE_MASK;
@@ -91,8 +80,8 @@ UsbDeviceInfo describe(libusb_device* device, const libusb_device_descriptor& de
                      .product = descriptor.idProduct,
                      .version = descriptor.bcdDevice,
                      .address = libusb_get_device_address(device)};
-  info.product_text = attribute(info.location, "product");
-  info.serial = attribute(info.location, "serial");
+  info.product_text = usb_attribute(info.location, "product");
+  info.serial = usb_attribute(info.location, "serial");
   info.node = fmt::format("/dev/bus/usb/{:03}/{:03}", libusb_get_bus_number(device), info.address);
   info.access =
       ::access(info.node.c_str(), R_OK | W_OK) == 0 ? UsbAccess::allowed : UsbAccess::denied;
@@ -170,7 +159,7 @@ class LibusbPipes final : public UsbPipes {
   void read_reports() override;
   void send_report(std::uint8_t id, std::span<const std::byte> bytes, std::uint32_t tag) override;
   [[nodiscard]] bool reset() override;
-  [[nodiscard]] std::vector<pollfd> polls() const override;
+  [[nodiscard]] std::vector<pollfd> polls() const override { return polls_of(context_.get()); }
   [[nodiscard]] std::vector<Done> take_done() override;
 
  private:
@@ -415,16 +404,6 @@ void LibusbPipes::send_report(std::uint8_t id, std::span<const std::byte> bytes,
 }
 
 bool LibusbPipes::reset() { return libusb_reset_device(handle_.get()) == LIBUSB_SUCCESS; }
-
-std::vector<pollfd> LibusbPipes::polls() const {
-  std::vector<pollfd> polls;
-  const libusb_pollfd** const list = libusb_get_pollfds(context_.get());
-  for (const libusb_pollfd** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
-    polls.push_back({.fd = (*entry)->fd, .events = (*entry)->events, .revents = 0});
-  }
-  libusb_free_pollfds(list);
-  return polls;
-}
 
 std::vector<UsbPipes::Done> LibusbPipes::take_done() {
   timeval now = {};
