@@ -39,6 +39,17 @@ constexpr std::array kCreateOptions = {
                .value_name = "FAULTS",
                .help = "Faults of that line: drop=N,flip=N (per million bytes),seed=N"},
 };
+// As device::kBoardFaults has them; the command line links nothing of it.
+constexpr std::array<std::string_view, 9> kFaults = {
+    "erased-flash", "no-boot-record", "half-written", "flipped-bit", "lost-bytes",
+    "noisy-line",   "slow-erase",     "unplugged",    "power-cut"};
+constexpr std::array kFaultOptions = {
+    OptionSpec{.name = "fault",
+               .kind = OptionKind::list,
+               .required = true,
+               .value_name = "FAULT",
+               .help = "What is wrong with the board, its flash or its recovery line",
+               .choices = kFaults}};
 constexpr OptionSpec kPeripheral = {
     .name = "peripheral", .required = true, .value_name = "NAME", .help = "Pin, such as gpio8"};
 constexpr std::array kGetOptions = {kPeripheral};
@@ -62,6 +73,9 @@ constexpr std::array<std::string_view, 1> kShowExamples = {"sphere board show de
 constexpr std::array<std::string_view, 1> kStartExamples = {"sphere board start demo"};
 constexpr std::array<std::string_view, 1> kStopExamples = {"sphere board stop demo"};
 constexpr std::array<std::string_view, 1> kRestartExamples = {"sphere board restart demo"};
+constexpr std::array<std::string_view, 2> kFaultExamples = {
+    "sphere board inject-fault demo --fault erased-flash",
+    "sphere board inject-fault demo --fault half-written noisy-line"};
 constexpr std::array<std::string_view, 1> kDeleteExamples = {"sphere board delete demo --yes"};
 constexpr std::array<std::string_view, 1> kPeripheralListExamples = {
     "sphere board peripheral list demo"};
@@ -99,6 +113,11 @@ constexpr std::array kCommands = {
                 .summary = "Switch a virtual board off and on",
                 .positionals = kName,
                 .examples = kRestartExamples},
+    CommandSpec{.path = "board inject-fault",
+                .summary = "Break a virtual board, to bring it back with sphere device recover",
+                .options = kFaultOptions,
+                .positionals = kName,
+                .examples = kFaultExamples},
     CommandSpec{.path = "board delete",
                 .summary = "Remove a stopped virtual board with its apps and its identity",
                 .positionals = kName,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "cli/net/connection.h"
 #include "cli/output/output.h"
 #include "sphere/core/result.h"
+#include "sphere/core/text.h"
 #include "sphere/device/virtual_board.h"
 #include "sphere/json/value.h"
 
@@ -62,7 +64,10 @@ json::Value to_json(const device::BoardStatus& board) {
       .set("pid", number_or_null(board.pid))
       .set("boardId", board.config.board_id)
       .set("port", number_or_null(board.config.port))
-      .set("serviceUart", service_uart_of(board));
+      .set("serviceUart", service_uart_of(board))
+      .set("broken", board.broken)
+      .set("recoveryPort",
+           board.recovery_port.empty() ? json::Value{} : json::Value{board.recovery_port});
 }
 
 Output describe(const device::BoardStatus& board, std::string text = {}) {
@@ -136,11 +141,21 @@ Result<device::BoardStatus> start_board(Context& context, device::VirtualBoards&
   return boards.start(name, limit, [&context] { return context.interrupted.load(); });
 }
 
+std::string started_text(const device::BoardStatus& board, std::string_view runs) {
+  if (board.state != device::BoardState::recovery) {
+    return fmt::format("Board {0} {1} (connection path vb-{0}).", board.config.name, runs);
+  }
+  return fmt::format(
+      "Board {} is broken (simulated) and waits in its recovery loader.\nBring it back: sphere "
+      "device recover --images SET --port {} --no-wait-boot\nThe set is for board {}, signed with "
+      "a key of yours: sphere image-package pack-recovery",
+      board.config.name, board.recovery_port, board.config.board_id);
+}
+
 Result<Output> start(Context& context, const Arguments& arguments) {
   SPHERE_TRY_ASSIGN(auto boards, open_boards(context));
   SPHERE_TRY_ASSIGN(const auto board, start_board(context, boards, arguments.positional(0)));
-  return describe(board,
-                  fmt::format("Board {0} runs (connection path vb-{0}).", board.config.name));
+  return describe(board, started_text(board, "runs"));
 }
 
 Result<Output> stop(Context& context, const Arguments& arguments) {
@@ -155,7 +170,18 @@ Result<Output> restart(Context& context, const Arguments& arguments) {
   const std::string name = arguments.positional(0);
   SPHERE_TRY(boards.stop(name, kStopLimit));
   SPHERE_TRY_ASSIGN(const auto board, start_board(context, boards, name));
-  return describe(board, fmt::format("Board {0} runs again (connection path vb-{0}).", name));
+  return describe(board, started_text(board, "runs again"));
+}
+
+Result<Output> inject_fault(Context& context, const Arguments& arguments) {
+  SPHERE_TRY_ASSIGN(auto boards, open_boards(context));
+  const std::string name = arguments.positional(0);
+  SPHERE_TRY_ASSIGN(const auto board, boards.inject_fault(name, arguments.list("fault"),
+                                                          context.time_limit.value_or(kStopLimit)));
+  return describe(board, fmt::format("Board {0} is broken ({1}; simulated) and switched off. From "
+                                     "now on it waits in its recovery loader: sphere board start "
+                                     "{0}",
+                                     name, join(arguments.list("fault"), ", ")));
 }
 
 Result<Output> remove(Context& context, const Arguments& arguments) {
@@ -174,6 +200,7 @@ constexpr std::array kCommands = {
     NetCommand{.path = "board start", .run = start},
     NetCommand{.path = "board stop", .run = stop},
     NetCommand{.path = "board restart", .run = restart},
+    NetCommand{.path = "board inject-fault", .run = inject_fault},
     NetCommand{.path = "board delete", .run = remove},
 };
 

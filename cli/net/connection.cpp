@@ -240,6 +240,14 @@ Result<std::unique_ptr<DeviceSession>> connect_board(Context& context, std::stri
   if (board.state == device::BoardState::stopped) {
     return tl::make_unexpected(not_running(board.config.name));
   }
+  if (board.state == device::BoardState::recovery) {
+    return fail(Errc::unavailable,
+                fmt::format("the virtual board {} waits in its recovery loader", board.config.name),
+                {.reason = "link.in-recovery",
+                 .value = board.recovery_port,
+                 .next = "bring it back: sphere device recover --images SET --port " +
+                         board.recovery_port});
+  }
   return open_session(context, {.device_id = board.device_id,
                                 .ip_address = {},
                                 .connection_path = "vb-" + board.config.name,

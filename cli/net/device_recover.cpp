@@ -28,6 +28,7 @@
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/key.h"
+#include "sphere/crypto/key_store.h"
 #include "sphere/image/trust.h"
 #include "sphere/json/value.h"
 #include "sphere/recovery/event.h"
@@ -62,7 +63,16 @@ std::vector<fs::path> trust_files(const Context& context) {
   return files;
 }
 
-// Keys that this user trusts; each may sign all of a board's software.
+void trust_for_all(const crypto::PublicKey& key, const std::string& label,
+                   image::TrustStore& trust) {
+  for (const auto role :
+       {image::Role::os, image::Role::trust_store, image::Role::development,
+        image::Role::production, image::Role::board_configuration, image::Role::capability}) {
+    trust.add({.key = key, .thumbprints = {}, .role = role, .label = label});
+  }
+}
+
+// Keys that this user trusts, and the user's own; each may sign all of a board's software.
 image::TrustStore trusted_keys(Context& context) {
   image::TrustStore trust;
   for (const fs::path& file : trust_files(context)) {
@@ -74,10 +84,12 @@ image::TrustStore trusted_keys(Context& context) {
                                         key.error().message()));
       continue;
     }
-    for (const auto role :
-         {image::Role::os, image::Role::trust_store, image::Role::development,
-          image::Role::production, image::Role::board_configuration, image::Role::capability}) {
-      trust.add({.key = *key, .thumbprints = {}, .role = role, .label = file.filename().string()});
+    trust_for_all(*key, file.filename().string(), trust);
+  }
+  for (const std::string& name : context.keys.names()) {
+    const auto key = context.keys.describe(name);
+    if (key && key->info.use == crypto::KeyUse::image) {
+      trust_for_all(key->public_key, fmt::format("your key \"{}\"", name), trust);
     }
   }
   return trust;

@@ -5,16 +5,19 @@
 #include <cstdlib>
 #include <exception>
 #include <fcntl.h>
+#include <functional>
 #include <linux/close_range.h>
 #include <span>
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
 #include "device-agent/virtual-board/board.h"
+#include "device-agent/virtual-board/board_recovery.h"
 #include "device-agent/virtual-board/options.h"
 #include "device-agent/virtual-board/recovery/rom_server.h"
 #include "sphere/core/clock.h"
@@ -36,6 +39,12 @@ void tell(int descriptor, std::string_view line) {
   }
 }
 
+sphere::Result<void> run_board(const sphere::virtual_board::Options& options,
+                               const sphere::Clock& clock, const std::function<void()>& ready) {
+  SPHERE_TRY_ASSIGN(const auto board, Board::create(options, clock));
+  return board->run(ready);
+}
+
 int run(std::span<const char* const> arguments) {
   if (!arguments.empty() && std::string_view{arguments.front()} == "rom") {
     return sphere::virtual_board::rom_command(arguments.subspan(1));
@@ -55,16 +64,21 @@ int run(std::span<const char* const> arguments) {
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   const sphere::SystemClock clock;
   bool told = false;
-  const auto board = Board::create(*options, clock);
-  const auto ended = board ? (*board)->run([&] {
-    tell(options->ready_fd, "ready");
-    told = true;
-  })
-                           : sphere::Result<void>{tl::make_unexpected(board.error())};
-  if (!ended && !told) {
-    tell(options->ready_fd, fmt::format("error: {}", ended.error().message()));
+  const auto ready = [&] {
+    if (!std::exchange(told, true)) {
+      tell(options->ready_fd, "ready");
+    }
+  };
+  auto ended = sphere::virtual_board::recover_if_broken(options->directory, clock, ready);
+  if (ended && *ended == sphere::virtual_board::RecoveryEnd::stopped) {
+    return EXIT_SUCCESS;
   }
-  return ended ? EXIT_SUCCESS : EXIT_FAILURE;
+  auto ran = ended ? run_board(*options, clock, ready)
+                   : sphere::Result<void>{tl::make_unexpected(std::move(ended).error())};
+  if (!ran && !told) {
+    tell(options->ready_fd, fmt::format("error: {}", ran.error().message()));
+  }
+  return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace

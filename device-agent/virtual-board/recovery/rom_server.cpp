@@ -381,7 +381,7 @@ Result<void> load_flash(const RomOptions& options, Flash& flash) {
 
 }  // namespace
 
-Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
+Result<RomEnd> run_rom(const RomOptions& options, const Clock& clock, const RomHooks& hooks) {
   const RomBoard* const kind = find_rom_board(options.protocol);
   if (kind == nullptr) {
     return fail(Errc::invalid_argument,
@@ -400,12 +400,12 @@ Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
   }
   SPHERE_TRY_ASSIGN(const auto stop, watch_signals());
   SPHERE_TRY_ASSIGN(const auto door, options.port ? TcpDoor::open(*options.port) : PtyDoor::open());
-  print_line("ready " + door->address());
+  hooks.ready(door->address());
   WireFaults faults{options.faults, options.seed};
   while (true) {
     SPHERE_TRY_ASSIGN(auto host, door->wait(stop.get()));
     if (!host) {
-      return board.is_complete();
+      return RomEnd{.complete = board.is_complete(), .stopped = true};
     }
     Session session{options, clock, board, faults, std::move(host), log.get()};
     const bool ended = session.run(stop.get());
@@ -413,11 +413,12 @@ Result<bool> run_rom(const RomOptions& options, const Clock& clock) {
       SPHERE_TRY(write_file(options.flash, board.flash().bytes(), {.mode = 0644}));
     }
     const auto& counters = board.flash().counters();
-    print_line(fmt::format(
+    const bool complete = board.is_complete();
+    hooks.report(fmt::format(
         R"({{"simulated":true,"complete":{},"booted":{},"sectorsErased":{},"bytesWritten":{}}})",
-        board.is_complete(), session.booted(), counters.sectors_erased, counters.bytes_programmed));
-    if (ended || options.once) {
-      return board.is_complete();
+        complete, session.booted(), counters.sectors_erased, counters.bytes_programmed));
+    if (ended || options.once || (hooks.until_complete && complete)) {
+      return RomEnd{.complete = complete, .stopped = ended};
     }
   }
 }
@@ -437,12 +438,15 @@ int rom_command(std::span<const char* const> arguments) {
     return EXIT_SUCCESS;
   }
   const SystemClock clock;
-  const auto complete = run_rom(*options, clock);
-  if (!complete) {
-    print_error(complete.error());
-    return complete.error().code() == Errc::invalid_argument ? kUsage : EXIT_FAILURE;
+  const auto end =
+      run_rom(*options, clock,
+              {.ready = [](const std::string& address) { print_line("ready " + address); },
+               .report = print_line});
+  if (!end) {
+    print_error(end.error());
+    return end.error().code() == Errc::invalid_argument ? kUsage : EXIT_FAILURE;
   }
-  return *complete ? EXIT_SUCCESS : EXIT_FAILURE;
+  return end->complete ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace sphere::virtual_board

@@ -30,15 +30,14 @@ using namespace std::chrono_literals;
 using recovery::Time;
 using recovery::v3::Type;
 
-constexpr std::size_t kSector = 4096;
 constexpr std::uint32_t kSlow = 115200;
 constexpr Time kHelloInterval = 500ms;
 constexpr Time kBeginLimit = 2s;
 constexpr Time kHostLimit = 10s;  // Silence of the host where the board waits for it.
 constexpr Time kErrorPause = 2s;
 constexpr auto kOwnFaults =
-    std::to_array<std::string_view>({"hello-lost", "lie-offset", "name", "no-credit", "slow-erase",
-                                     "bad-sector", "flip-flash", "power-cut"});
+    std::to_array<std::string_view>({"hello-lost", "lie-size", "lie-offset", "name", "no-credit",
+                                     "slow-erase", "bad-sector", "flip-flash", "power-cut"});
 
 recovery::v3::Nonce random_nonce() {
   recovery::v3::Nonce nonce{};
@@ -88,13 +87,16 @@ void SphereV3Board::take(const device::Input& input, device::Time now, device::A
   now_ = now;
   actions_ = &actions;
   std::visit([this](const auto& what) { on(what); }, input);
+  if (state_ == State::off) {
+    wire_.clear();
+  }
   flush();
   std::optional<Time> first = deadline_;
   for (const auto& other :
        {channel_.deadline(), receiver_ ? receiver_->deadline() : std::nullopt}) {
     first = other && (!first || *other < *first) ? other : first;
   }
-  if (first && state_ != State::off) {
+  if (first) {
     actions.emplace_back(device::Arm{.deadline = *first});
   } else {
     actions.emplace_back(device::Disarm{});
@@ -157,6 +159,9 @@ void SphereV3Board::say_hello() {
                                   .floor = config_.floor,
                                   .flash_size = flash_.size(),
                                   .lifecycle = config_.identity ? 1 : 0};
+  if (const Fault* const lie = fault("lie-size")) {
+    greeting.flash_size = lie->number().value_or(0);
+  }
   if (config_.identity) {
     greeting.device_id = to_hex(config_.identity->public_key().point());
   }
@@ -316,6 +321,9 @@ void SphereV3Board::go_to_error_state() {
 
 void SphereV3Board::on(const device::TimerFired& /*timer*/) {
   if (state_ == State::off) {
+    if (deadline_ && now_ >= *deadline_) {
+      on(device::PowerOn{});
+    }
     return;
   }
   channel_.timer(now_, wire_);
@@ -406,7 +414,7 @@ void SphereV3Board::request(Type type, const std::string& name, std::uint64_t of
 }
 
 void SphereV3Board::take_file_answer(std::span<const std::byte> data) {
-  constexpr std::size_t kManifestRoom = 8 * kSector;
+  constexpr std::size_t kManifestRoom = 8 * SphereV3Board::kSector;
   const auto answer = recovery::v3::parse_file_answer(data);
   if (!answer || answer->transfer != transfer_ || answer->offset != wanted_offset_ ||
       answer->offset >= answer->size || answer->length != answer->size - answer->offset ||

@@ -33,17 +33,19 @@ namespace sphere::virtual_board {
 //   0        boot record: "SPB3", u32 size and SHA-256 of the manifest; written last
 //   1..8     the manifest
 //   9        journal: "SPJ3", SHA-256 of the manifest; from byte 64 one byte for each 64 KiB of
-//   each
-//            image, 00 once written
+//            each image, 00 once written
 //   10..15   factory: never touched
 //   16..     the images; at the end apps and data, a sixteenth of the flash each
 //
-// Faults beside those of the wire: hello-lost, lie-offset=N, name=TEXT, no-credit=MS@block=N,
-// slow-erase=MS (of the whole flash), bad-sector=N, flip-flash=N[@block=K] (behind the board's
-// back, before it reads an image back; each time, or the Kth), and power-cut@block=N: power goes at
-// the Nth time flash is changed.
+// Faults beside those of the wire: hello-lost, lie-size=N (of its flash), lie-offset=N, name=TEXT,
+// no-credit=MS@block=N, slow-erase=MS (of the whole flash), bad-sector=N, flip-flash=N[@block=K]
+// (behind the board's back, before it reads an image back; each time, or the Kth), and
+// power-cut@block=N: power goes at the Nth time flash is changed.
 class SphereV3Board final : public DeviceSide {
  public:
+  static constexpr std::size_t kSector = 4096;
+  static constexpr std::size_t kFirstImage = 16 * kSector;
+
   struct Config {
     image::TrustStore trust;
     std::shared_ptr<const crypto::PrivateKey> identity = {};  // Null: a board without one.
@@ -55,6 +57,7 @@ class SphereV3Board final : public DeviceSide {
     std::uint16_t window = 64;
     recovery::Time erase_time = std::chrono::seconds{18};  // Of the whole flash.
     std::vector<Fault> faults = {};
+    bool power_returns = true;  // A second after power-cut; else with the next PowerOn.
     std::function<recovery::v3::Nonce()> nonce = {};  // Random ones when there is none.
   };
 

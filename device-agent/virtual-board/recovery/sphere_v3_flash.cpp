@@ -36,7 +36,6 @@ constexpr std::size_t kManifestSector = 1;
 constexpr std::size_t kManifestSectors = 8;
 constexpr std::size_t kJournalSector = 9;
 constexpr std::size_t kJournalHead = 64;
-constexpr std::size_t kFirstImageSector = 16;
 constexpr std::size_t kExtent = std::size_t{64} * 1024;
 constexpr std::size_t kErasePiece = std::size_t{64} * 1024;
 constexpr Time kProceedLimit = 60s;  // The host may look at its files.
@@ -92,7 +91,7 @@ std::optional<std::uint16_t> SphereV3Board::judge_manifest(std::span<const std::
 // Where each image goes: where the manifest says, else behind the one before. Nothing: they do not
 // fit, or one lies over another.
 std::optional<std::vector<std::size_t>> SphereV3Board::place(const ManifestV4& manifest) const {
-  const std::size_t start = kFirstImageSector * flash_.sector();
+  const std::size_t start = kFirstImage;
   const std::size_t end = flash_.size() - 2 * reserve_size();
   std::vector<std::size_t> offsets;
   std::vector<std::pair<std::size_t, std::size_t>> taken;
@@ -249,7 +248,7 @@ bool SphereV3Board::note(Flash::Access access, std::uint16_t code) {
   failed_write_ = true;
   if (access == Flash::Access::no_power) {
     state_ = State::off;
-    deadline_.reset();
+    deadline_ = config_.power_returns ? std::optional{now_ + 1s} : std::nullopt;
     channel_.reset();
     wire_.clear();
     actions_->emplace_back(device::Log{.text = "power lost"});

@@ -73,6 +73,14 @@ http::Endpoint endpoint_of(const BoardStatus& board) {
           .tls_name = fmt::format("d-{}.device.sphere.internal", board.device_id.substr(0, 32))};
 }
 
+namespace {
+
+std::string attached_state(BoardState state) {
+  return state == BoardState::running ? "ready" : std::string{to_text(state)};
+}
+
+}  // namespace
+
 Result<std::vector<AttachedDevice>> list_attached(const VirtualBoards& boards) {
   SPHERE_TRY_ASSIGN(const std::vector<BoardStatus> all, boards.list());
   std::vector<AttachedDevice> attached;
@@ -85,7 +93,7 @@ Result<std::vector<AttachedDevice>> list_attached(const VirtualBoards& boards) {
                         .ip_address = fmt::format("192.168.35.{}", address),
                         .connection_path = "vb-" + board.config.name,
                         .name = board.config.name,
-                        .state = board.state == BoardState::running ? "ready" : "starting",
+                        .state = attached_state(board.state),
                         .is_virtual = true,
                         .endpoint = endpoint_of(board)});
   }

@@ -84,7 +84,7 @@ Result<void> check_service_uart(const BoardConfig& config) {
 }
 
 std::string_view to_text(BoardState state) {
-  constexpr std::array<std::string_view, 3> kNames{"stopped", "starting", "running"};
+  constexpr std::array<std::string_view, 4> kNames{"stopped", "starting", "running", "recovery"};
   return kNames.at(static_cast<std::size_t>(state));
 }
 

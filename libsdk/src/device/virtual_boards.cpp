@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "libsdk/src/device/board_fault.h"
 #include "libsdk/src/device/board_maker.h"
 #include "libsdk/src/device/board_process.h"
 #include "libsdk/src/device/runtime_directory.h"
@@ -92,7 +93,11 @@ Result<BoardStatus> read_status(const fs::path& directory, const fs::path& runti
                      .rest_socket = sockets.empty() ? fs::path{} : sockets / "rest.sock",
                      .device_api_ca_pem = std::move(ca),
                      .pid = running_pid(directory)};
-  if (status.pid != 0) {
+  status.broken = is_broken(directory);
+  if (status.pid != 0 && status.broken) {
+    status.state = BoardState::recovery;
+    status.recovery_port = recovery_port(directory);
+  } else if (status.pid != 0) {
     status.state =
         accepts_connections(status.rest_socket) ? BoardState::running : BoardState::starting;
   }
@@ -296,6 +301,9 @@ Result<BoardStatus> VirtualBoards::start(std::string_view name, std::chrono::sec
     launched = true;
     SPHERE_TRY_ASSIGN(status, show(name));
   }
+  if (status.broken) {
+    return status;  // Its loader listens.
+  }
   if (auto answered = wait_for_rest(status, until, cancelled); !answered) {
     if (launched) {
       (void)end_board(status.directory, std::chrono::seconds{5});
@@ -311,6 +319,17 @@ Result<BoardStatus> VirtualBoards::stop(std::string_view name, std::chrono::seco
   SPHERE_TRY_ASSIGN(const FileLock control,
                     take_control(status.directory, SteadyClock::now() + limit, {}));
   SPHERE_TRY(end_board(status.directory, limit));
+  return show(name);
+}
+
+Result<BoardStatus> VirtualBoards::inject_fault(std::string_view name,
+                                                std::span<const std::string> faults,
+                                                std::chrono::seconds limit) {
+  SPHERE_TRY_ASSIGN(const BoardStatus status, show(name));
+  SPHERE_TRY_ASSIGN(const FileLock control,
+                    take_control(status.directory, SteadyClock::now() + limit, {}));
+  SPHERE_TRY(end_board(status.directory, limit));
+  SPHERE_TRY(break_board(status.directory, faults, *key_store_));
   return show(name);
 }
 

@@ -230,6 +230,7 @@ TEST_CASE("what a board may do wrong ends in success or in an error that names i
                                                 {"flip-flash=65600@block=0", "none"},
                                                 {"flip-flash=65600", "recovery.verify"},
                                                 {"bad-sector=20", "recovery.write"},
+                                                {"lie-size=1000", "recovery.image-refused"},
                                                 {"name=other.bin", "recovery.write"},
                                                 {"lie-offset=900000", "recovery.write"}}));
   SphereV3Board board{board_config(small_set(), {fault})};
@@ -283,7 +284,8 @@ TEST_CASE("power may be cut at every change of the flash: the next run ends in a
   const RecoverySetV3 set{{5000, 70000}};
   std::uint64_t cut = 0;
   for (bool was_cut = true; was_cut; ++cut) {
-    const auto config = board_config(set, {"power-cut@block=" + std::to_string(cut)});
+    auto config = board_config(set, {"power-cut@block=" + std::to_string(cut)});
+    config.power_returns = false;
     SphereV3Board board{config};
     const auto first = run(board, set, {.paced = false, .turnaround = 0us, .has_lines = false});
     was_cut = reason_of(first) != "none";
@@ -292,9 +294,10 @@ TEST_CASE("power may be cut at every change of the flash: the next run ends in a
       CHECK_FALSE(board.is_complete());
       check_good(run(board, set, {.paced = false, .turnaround = 0us}), board);
     }
-    // Where the host can reset the board, it goes on by itself.
+    // Where power returns, the same run goes on.
+    config.power_returns = true;
     SphereV3Board other{config};
-    check_good(run(other, set, {.paced = false, .turnaround = 0us}), other);
+    check_good(run(other, set, {.paced = false, .turnaround = 0us, .has_lines = false}), other);
   }
   CHECK(cut > 15);
 }

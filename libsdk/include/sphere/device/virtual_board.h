@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -48,7 +50,8 @@ struct BoardConfig {
 // Whether the three members of the service UART have their form. Errors: invalid_argument.
 [[nodiscard]] Result<void> check_service_uart(const BoardConfig& config);
 
-enum class BoardState : std::uint8_t { stopped, starting, running };
+// recovery: it is broken and waits in its recovery loader.
+enum class BoardState : std::uint8_t { stopped, starting, running, recovery };
 [[nodiscard]] std::string_view to_text(BoardState state);
 
 struct BoardStatus {
@@ -59,7 +62,14 @@ struct BoardStatus {
   std::filesystem::path rest_socket;  // Unix socket of the device REST API.
   std::string device_api_ca_pem;      // What its TLS leaf is signed with.
   pid_t pid = 0;                      // Of sphere-board, 0 when it does not run.
+  bool broken = false;                // By inject_fault(); it does not boot.
+  std::string recovery_port = {};     // In state recovery: "tcp:HOST:PORT" for device recover.
 };
+
+// The ways to break a board: docs/how-to/virtual-board.md tells what each does.
+inline constexpr std::array<std::string_view, 9> kBoardFaults = {
+    "erased-flash", "no-boot-record", "half-written", "flipped-bit", "lost-bytes",
+    "noisy-line",   "slow-erase",     "unplugged",    "power-cut"};
 
 // Asked several times a second by what waits; true ends the wait with Errc::cancelled.
 using Cancelled = std::function<bool()>;
@@ -86,6 +96,13 @@ class VirtualBoards {
                                           const Cancelled& cancelled = {});
   // Ends the board and waits: SIGTERM first, SIGKILL after `limit`. Not running: success.
   [[nodiscard]] Result<BoardStatus> stop(std::string_view name, std::chrono::seconds limit);
+  // Breaks a board in the ways named, one or more of board_faults(); it is switched off for that.
+  // From the next start on it waits in its recovery loader until it is brought back with a set that
+  // one of this user's keys for images has signed. Errors: not_found, invalid_argument, those of
+  // stop() and of files.
+  [[nodiscard]] Result<BoardStatus> inject_fault(std::string_view name,
+                                                 std::span<const std::string> faults,
+                                                 std::chrono::seconds limit);
   // Removes a stopped board and all it holds. Errors: not_found, busy (it runs).
   [[nodiscard]] Result<void> remove(std::string_view name);
 
