@@ -146,6 +146,19 @@ Error explain_missing(const std::vector<device::BoardStatus>& boards, std::strin
   return found == boards.end() ? error : not_running(found->config.name);
 }
 
+// A board whose recovery loader runs has no REST API.
+Result<void> check_not_in_recovery(const device::BoardStatus& board) {
+  if (board.state != device::BoardState::recovery) {
+    return {};
+  }
+  return fail(
+      Errc::unavailable,
+      fmt::format("the virtual board {} waits in its recovery loader", board.config.name),
+      {.reason = "link.in-recovery",
+       .value = board.recovery_port,
+       .next = "bring it back: sphere device recover --images SET --port " + board.recovery_port});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<device::DirectLink>> open_link(Context& context,
@@ -210,6 +223,11 @@ Result<std::unique_ptr<DeviceSession>> connect_device(Context& context) {
   if (!chosen) {
     return tl::make_unexpected(explain_missing(all, context.device, std::move(chosen).error()));
   }
+  for (const device::BoardStatus& board : all) {
+    if (chosen->is_virtual && board.config.name == chosen->name) {
+      SPHERE_TRY(check_not_in_recovery(board));
+    }
+  }
   context.reporter.verbose(fmt::format("device {} at {}", chosen->connection_path,
                                        chosen->endpoint.unix_socket.string()));
   return open_session(context, *std::move(chosen));
@@ -240,14 +258,7 @@ Result<std::unique_ptr<DeviceSession>> connect_board(Context& context, std::stri
   if (board.state == device::BoardState::stopped) {
     return tl::make_unexpected(not_running(board.config.name));
   }
-  if (board.state == device::BoardState::recovery) {
-    return fail(Errc::unavailable,
-                fmt::format("the virtual board {} waits in its recovery loader", board.config.name),
-                {.reason = "link.in-recovery",
-                 .value = board.recovery_port,
-                 .next = "bring it back: sphere device recover --images SET --port " +
-                         board.recovery_port});
-  }
+  SPHERE_TRY(check_not_in_recovery(board));
   return open_session(context, {.device_id = board.device_id,
                                 .ip_address = {},
                                 .connection_path = "vb-" + board.config.name,
