@@ -25,6 +25,7 @@
 #include "sphere/core/text.h"
 #include "sphere/device/attached.h"
 #include "sphere/device/direct_link.h"
+#include "sphere/device/identified_client.h"
 #include "sphere/device/link_service.h"
 #include "sphere/device/rest_client.h"
 #include "sphere/device/virtual_board.h"
@@ -99,7 +100,13 @@ Result<std::unique_ptr<DeviceSession>> open_session(Context& context,
       };
     }
   }
-  SPHERE_TRY_ASSIGN(auto client, http::make_client(device.endpoint));
+  SPHERE_TRY_ASSIGN(
+      auto client,
+      device::make_identified_client(
+          device.endpoint, {.device_id = device.device_id,
+                            .memory = context.has_home ? context.directories.state / "known-devices"
+                                                       : std::filesystem::path{},
+                            .place = device.connection_path}));
   if (explain) {
     client = device::explain_failures(std::move(client), std::move(explain));
   }

@@ -100,12 +100,20 @@ Result<std::vector<std::string>> processors_of(DeviceSession& session) {
   return processors;
 }
 
-// Findings that keep a program from starting on the device, too. "wrong-type" is none of them: the
-// device also starts a program with a fixed place.
-constexpr std::array<std::string_view, 7> kFatalRules = {
-    "entry-point-missing", "not-elf",         "wrong-class",     "wrong-machine",
-    "wrong-interpreter",   "wrong-float-abi", "missing-library",
+// Findings that keep a program from starting on the device, too. "wrong-type" and "wrong-float-abi"
+// are none of them, nor is "wrong-interpreter" for a program without a loader.
+constexpr std::array<std::string_view, 5> kFatalRules = {
+    "entry-point-missing", "not-elf", "wrong-class", "wrong-machine", "missing-library",
 };
+
+// Whether the program asks for a loader; a static one does not.
+bool has_loader(const image::Package& package, const std::string& entry_point) {
+  const auto* const file = package.files.find(entry_point);
+  const auto content = file == nullptr ? fail(Errc::not_found, "no such file")
+                                       : image::read_file_content(package.files, *file);
+  const auto elf = content ? image::read_elf(content->bytes()) : fail(Errc::corrupt, "no program");
+  return elf && !elf->interpreter.empty();
+}
 
 Error unfit(std::string message, std::string_view reason, std::string value, std::string next) {
   next += next.empty() ? "" : "; or ";
@@ -239,7 +247,9 @@ Result<void> check_program(const image::Package& package, const manifest::Manife
       {.entry_point = manifest.entry_point,
        .kind = real_time ? image::ProgramKind::real_time : image::ProgramKind::high_level});
   for (const auto& finding : findings) {
-    if (std::ranges::find(kFatalRules, finding.rule) != kFatalRules.end()) {
+    const bool wrong_loader = finding.rule == "wrong-interpreter" && !real_time &&
+                              has_loader(package, manifest.entry_point);
+    if (wrong_loader || std::ranges::find(kFatalRules, finding.rule) != kFatalRules.end()) {
       return tl::make_unexpected(unfit(file + ": " + escape_control(finding.message),
                                        "package.executable", finding.rule, finding.next));
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,11 +47,12 @@ Result<std::vector<std::byte>> make_identity_proof(std::span<const std::byte> no
   return crypto::cose_sign1(kIdentityContentType, device_id, payload, device_key);
 }
 
-Result<void> check_identity_proof(std::span<const std::byte> proof,
-                                  const ExpectedIdentity& expected) {
-  const auto device_id = from_hex(expected.device_id);
+Result<crypto::Sha256Digest> open_identity_proof(std::span<const std::byte> proof,
+                                                 std::span<const std::byte> expected_nonce,
+                                                 std::string_view expected_id) {
+  const auto device_id = from_hex(expected_id);
   if (!device_id || device_id->size() != kDeviceId) {
-    return fail(Errc::invalid_argument, "not a device id: " + std::string{expected.device_id});
+    return fail(Errc::invalid_argument, "not a device id: " + std::string{expected_id});
   }
   if (proof.size() > kLargestProof) {
     return fail(Errc::corrupt, "the device's identity proof is too long",
@@ -60,9 +62,8 @@ Result<void> check_identity_proof(std::span<const std::byte> proof,
                     crypto::PublicKey::from_point(std::span{*device_id}.first<kDeviceId>()));
   const auto opened = crypto::cose_open(proof, kIdentityContentType, key);
   if (!opened) {
-    return opened.error().code() == Errc::unverified
-               ? changed("signature")
-               : Result<void>{tl::make_unexpected(opened.error())};
+    return opened.error().code() == Errc::unverified ? changed("signature")
+                                                     : tl::make_unexpected(opened.error());
   }
   crypto::CborReader reader{opened->payload};
   const bool map = reader.map() == 3 && reader.unsigned_integer() == 1;
@@ -71,20 +72,27 @@ Result<void> check_identity_proof(std::span<const std::byte> proof,
   const auto device = reader.byte_string();
   const bool third = reader.unsigned_integer() == 3;
   const auto leaf = reader.byte_string();
-  if (!map || !nonce || !second || !device || !third || !leaf || !reader.at_end()) {
+  if (!map || !nonce || !second || !device || !third || !leaf ||
+      leaf->size() != sizeof(crypto::Sha256Digest) || !reader.at_end()) {
     return fail(Errc::corrupt, "the device's identity proof has another form",
                 {.reason = "device.error"});
   }
-  if (!std::ranges::equal(*nonce, expected.nonce)) {
+  if (!std::ranges::equal(*nonce, expected_nonce)) {
     return changed("nonce");
   }
   if (!std::ranges::equal(*device, *device_id) || !std::ranges::equal(opened->key_id, *device_id)) {
     return changed("device id");
   }
-  if (!std::ranges::equal(*leaf, expected.leaf_spki)) {
-    return changed("TLS key");
-  }
-  return {};
+  crypto::Sha256Digest digest = {};
+  std::ranges::copy(*leaf, digest.begin());
+  return digest;
+}
+
+Result<void> check_identity_proof(std::span<const std::byte> proof,
+                                  const ExpectedIdentity& expected) {
+  SPHERE_TRY_ASSIGN(const auto leaf,
+                    open_identity_proof(proof, expected.nonce, expected.device_id));
+  return leaf == expected.leaf_spki ? Result<void>{} : changed("TLS key");
 }
 
 }  // namespace sphere::device_api

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "sphere/core/encoding.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/http/client.h"
@@ -187,6 +188,10 @@ void CurlClient::set_endpoint(const std::string& path) {
   // The paths that libcurl was built with are not trusted.
   set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
   set(CURLOPT_CAINFO, static_cast<const char*>(nullptr));
+  if (const auto key = from_hex(endpoint_.pinned_key); key && !key->empty()) {
+    const std::string pin = "sha256//" + to_base64(*key);
+    set(CURLOPT_PINNEDPUBLICKEY, pin.c_str());
+  }
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_PROXY, "");  // Nor from the environment.
   set(CURLOPT_PROTOCOLS_STR, url_.scheme.c_str());
@@ -285,6 +290,9 @@ Error CurlClient::error_for(CURLcode code, const Transfer& transfer) const {
                    Hint{.reason = "device.timeout",
                         .value = where(),
                         .next = "restart the device: sphere device restart"}};
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+      return make(Errc::unverified, "the device has another TLS key than it had",
+                  "device.identity-changed", "make sure that this is the device you mean");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR:
@@ -345,6 +353,12 @@ Result<std::unique_ptr<Client>> make_client(Endpoint endpoint) {
   if (url->scheme == "https" && endpoint.ca_pem.empty()) {
     return fail(Errc::invalid_argument, "no certificate authority is trusted for " + endpoint.url,
                 {.reason = "device.tls", .value = endpoint.url});
+  }
+  constexpr std::size_t kPinDigits = 64;
+  if (!endpoint.pinned_key.empty() &&
+      (endpoint.pinned_key.size() != kPinDigits || !from_hex(endpoint.pinned_key))) {
+    return fail(Errc::invalid_argument, "not the SHA-256 of a key: " + endpoint.pinned_key,
+                {.reason = "internal.bug"});
   }
   return std::make_unique<CurlClient>(std::move(endpoint), *std::move(url));
 }

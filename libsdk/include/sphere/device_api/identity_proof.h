@@ -39,4 +39,10 @@ struct ExpectedIdentity {
 [[nodiscard]] Result<void> check_identity_proof(std::span<const std::byte> proof,
                                                 const ExpectedIdentity& expected);
 
+// Field 3 of a proof that holds, for a client that goes on with exactly that TLS key. Errors: as
+// above.
+[[nodiscard]] Result<crypto::Sha256Digest> open_identity_proof(std::span<const std::byte> proof,
+                                                               std::span<const std::byte> nonce,
+                                                               std::string_view device_id);
+
 }  // namespace sphere::device_api

@@ -23,6 +23,9 @@ struct Endpoint {
   std::string ca_pem = {};                 // Trusted roots for this connection; nothing else is.
   // The certificate must be valid for this name; empty: the URL's host.
   std::string tls_name = {};
+  // SHA-256 of the only public key (SubjectPublicKeyInfo) that the certificate may have, in
+  // hexadecimal digits; empty: any. With another one the handshake ends and nothing is sent.
+  std::string pinned_key = {};
 };
 
 struct ClientRequest {
@@ -55,13 +58,14 @@ class Client {
  public:
   virtual ~Client() = default;
   // Errors: unavailable (nobody listens; device.refused), timeout (device.timeout), unverified
-  // (TLS; device.tls, with OpenSSL's reason), too_large, cancelled, io (the other side ended the
+  // (TLS; device.tls, with OpenSSL's reason; another key than the pinned one:
+  // device.identity-changed), too_large, cancelled, io (the other side ended the
   // connection; link.no-answer).
   [[nodiscard]] virtual Result<ClientResponse> send(const ClientRequest& request) = 0;
 };
 
-// Connects to nothing yet. Errors: invalid_argument (the URL is neither https nor http, or an https
-// one comes without ca_pem).
+// Connects to nothing yet. Errors: invalid_argument (the URL is neither https nor http, an https
+// one comes without ca_pem, or pinned_key is no digest).
 [[nodiscard]] Result<std::unique_ptr<Client>> make_client(Endpoint endpoint);
 
 }  // namespace sphere::http
