@@ -4,8 +4,6 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <fcntl.h>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 #include <variant>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/net/recovery_run.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "cli/commands/command.h"
 #include "cli/context.h"
@@ -22,6 +22,7 @@
 #include "cli/net/recovery_target.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
+#include "sphere/device_api/bodies.h"
 #include "sphere/recovery/event.h"
 #include "sphere/recovery/journal.h"
 #include "sphere/recovery/runner.h"
@@ -137,20 +138,19 @@ recovery::RunnerConfig BoardRun::config() {
   return config;
 }
 
-// Whether the board at its USB place comes up as the device it was.
-Verdict wait_for_boot(Context& context, const RecoveryPlan& plan, const BoardRecovery& board,
-                      RecoverySinks& sinks) {
+// Whether the board at its USB place comes up as the device it was; it is asked once at least.
+Verdict wait_for_boot(Context& context, const BoardRecovery& board,
+                      std::chrono::steady_clock::time_point limit, RecoverySinks& sinks) {
   const std::string before = std::exchange(context.device, board.target.path);
-  const auto begin = std::chrono::steady_clock::now();
-  const auto limit = begin + plan.prepared.boot_limit;
   Verdict verdict = Verdict::no;
-  auto tell = begin;
-  while (verdict == Verdict::no && std::chrono::steady_clock::now() < limit &&
-         !context.interrupted) {
-    if (std::chrono::steady_clock::now() >= tell) {
+  auto now = std::chrono::steady_clock::now();
+  auto tell = now;
+  do {
+    if (now >= tell) {
       tell += std::chrono::seconds{10};
-      sinks.step(board.target.path, fmt::format("Waiting for the board to boot, up to {} s",
-                                                plan.prepared.boot_limit.count()));
+      sinks.step(board.target.path,
+                 fmt::format("Waiting for the board to boot, up to {} s",
+                             std::chrono::ceil<std::chrono::seconds>(limit - now).count()));
     }
     auto session = connect_device(context);
     const auto state =
@@ -161,7 +161,8 @@ Verdict wait_for_boot(Context& context, const RecoveryPlan& plan, const BoardRec
     } else {
       std::this_thread::sleep_for(std::chrono::seconds{1});
     }
-  }
+    now = std::chrono::steady_clock::now();
+  } while (verdict == Verdict::no && now < limit && !context.interrupted);
   context.device = before;
   return verdict;
 }
@@ -215,11 +216,12 @@ std::vector<BoardRecovery> recover_boards(Context& context, const Arguments& arg
   // The boards boot at the same time; they are asked one after the other.
   const bool must_boot =
       plan.prepared.shows_boot && !arguments.has("no-wait-boot") && !arguments.has("verify-only");
+  const auto limit = std::chrono::steady_clock::now() + plan.prepared.boot_limit;
   std::vector<BoardRecovery> results;
   for (const auto& run : runs) {
     const BoardRecovery& board = run->result();
     const bool waits = must_boot && !board.outcome.error && !board.target.location.empty();
-    const Verdict booted = waits ? wait_for_boot(context, plan, board, sinks) : Verdict::unknown;
+    const Verdict booted = waits ? wait_for_boot(context, board, limit, sinks) : Verdict::unknown;
     const std::string step{run->step()};
     results.push_back(run->end(booted));
     results.back().error = judge(results.back(), step, must_boot);

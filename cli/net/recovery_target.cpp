@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/result.h"
 #include "sphere/recovery/driver.h"

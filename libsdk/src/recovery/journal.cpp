@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/text.h"

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "sphere/core/encoding.h"
 #include "sphere/image/metadata.h"

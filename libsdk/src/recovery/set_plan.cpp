@@ -2,11 +2,12 @@
 #include "sphere/recovery/set_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/image/package.h"
+#include "sphere/image/trust.h"
 #include "sphere/json/value.h"
 #include "sphere/recovery/file_set.h"
 #include "sphere/recovery/manifest_v3.h"
@@ -47,8 +49,9 @@ std::optional<std::uint64_t> number_of(const json::Value& value) {
   const bool is_hexadecimal = digits.starts_with("0x") || digits.starts_with("0X");
   digits.remove_prefix(is_hexadecimal ? 2 : 0);
   std::uint64_t number = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, number, is_hexadecimal ? 16 : 10);
+  const char* const end = std::to_address(digits.end());
+  const auto [stop, error] =
+      std::from_chars(std::to_address(digits.begin()), end, number, is_hexadecimal ? 16 : 10);
   if (digits.empty() || error != std::errc{} || stop != end) {
     return std::nullopt;
   }
@@ -74,7 +77,42 @@ Result<void> set_digest(PlanImage& image, const json::Value& value) {
   return {};
 }
 
-Result<PlanImage> parse_image(const json::Value& value, std::size_t& hashed) {
+// One row for each member of an image.
+struct ImageMember {
+  std::string_view key;
+  Result<void> (*set)(PlanImage& image, const json::Value& value);
+};
+constexpr auto kImageMembers = std::to_array<ImageMember>({
+    {"file", [](PlanImage&, const json::Value&) -> Result<void> { return {}; }},  // Read before.
+    {"address",
+     [](PlanImage& image, const json::Value& value) -> Result<void> {
+       image.address = number_of(value);
+       return image.address ? Result<void>{}
+                            : refuse_plan(fmt::format("address of {} is no number", image.file));
+     }},
+    {"partition",
+     [](PlanImage& image, const json::Value& value) -> Result<void> {
+       SPHERE_TRY_ASSIGN(image.partition, name_of(value, "partition"));
+       return {};
+     }},
+    {"role",
+     [](PlanImage& image, const json::Value& value) -> Result<void> {
+       SPHERE_TRY_ASSIGN(image.role, name_of(value, "role"));
+       return {};
+     }},
+    {"sha256", set_digest},
+});
+
+template <typename Rows>
+auto find_row(const Rows& rows, std::string_view key) {
+  return std::ranges::find(rows, key, [](const auto& row) { return row.key; });
+}
+
+tl::unexpected<Error> unknown_member(const json::Member& member) {
+  return refuse_plan(fmt::format("unknown member {}", escape_control(member.key)));
+}
+
+Result<PlanImage> parse_image(const json::Value& value) {
   PlanImage image;
   const json::Value* const file = value.find("file");
   if (file == nullptr) {
@@ -82,31 +120,21 @@ Result<PlanImage> parse_image(const json::Value& value, std::size_t& hashed) {
   }
   SPHERE_TRY_ASSIGN(image.file, name_of(*file, "file"));
   for (const json::Member& member : value.members()) {
-    if (member.key == "address") {
-      image.address = number_of(member.value);
-      if (!image.address) {
-        return refuse_plan(fmt::format("address of {} is no number", image.file));
-      }
-    } else if (member.key == "partition") {
-      SPHERE_TRY_ASSIGN(image.partition, name_of(member.value, "partition"));
-    } else if (member.key == "role") {
-      SPHERE_TRY_ASSIGN(image.role, name_of(member.value, "role"));
-    } else if (member.key == "sha256") {
-      SPHERE_TRY(set_digest(image, member.value));
-      ++hashed;
-    } else if (member.key != "file") {
-      return refuse_plan(fmt::format("unknown member {}", escape_control(member.key)));
+    const auto row = find_row(kImageMembers, member.key);
+    if (row == kImageMembers.end()) {
+      return unknown_member(member);
     }
+    SPHERE_TRY(row->set(image, member.value));
   }
   return image;
 }
 
-Result<void> parse_images(SetPlan& plan, const json::Value& value, std::size_t& hashed) {
+Result<void> parse_images(SetPlan& plan, const json::Value& value) {
   if (value.items().empty() || value.items().size() > kPlanImages) {
     return refuse_plan(fmt::format("images is no list of 1 to {} images", kPlanImages));
   }
   for (const json::Value& item : value.items()) {
-    SPHERE_TRY_ASSIGN(auto image, parse_image(item, hashed));
+    SPHERE_TRY_ASSIGN(auto image, parse_image(item));
     plan.images.push_back(std::move(image));
   }
   return {};
@@ -131,6 +159,34 @@ Result<void> parse_usb(SetPlan& plan, const json::Value& value) {
   }
   return {};
 }
+
+// One row for each member of the whole.
+struct PlanMember {
+  std::string_view key;
+  Result<void> (*set)(SetPlan& plan, const json::Value& value);
+};
+constexpr auto kPlanMembers = std::to_array<PlanMember>({
+    {"protocol",
+     [](SetPlan& plan, const json::Value& value) -> Result<void> {
+       SPHERE_TRY_ASSIGN(plan.protocol, name_of(value, "protocol"));
+       return {};
+     }},
+    {"board",
+     [](SetPlan& plan, const json::Value& value) -> Result<void> {
+       SPHERE_TRY_ASSIGN(plan.board, name_of(value, "board"));
+       return {};
+     }},
+    {"usb", parse_usb},
+    {"images", parse_images},
+    {"options",
+     [](SetPlan& plan, const json::Value& value) -> Result<void> {
+       if (value.kind() != json::Kind::object) {
+         return refuse_plan("options is no object");
+       }
+       plan.options = value;
+       return {};
+     }},
+});
 
 // Text of recovery.json, and whether it is signed.
 struct PlanText {
@@ -213,23 +269,16 @@ Result<SetPlan> parse_set_plan(std::string_view text, std::size_t& hashed) {
   }
   SetPlan plan;
   for (const json::Member& member : value->members()) {
-    if (member.key == "protocol") {
-      SPHERE_TRY_ASSIGN(plan.protocol, name_of(member.value, "protocol"));
-    } else if (member.key == "board") {
-      SPHERE_TRY_ASSIGN(plan.board, name_of(member.value, "board"));
-    } else if (member.key == "usb") {
-      SPHERE_TRY(parse_usb(plan, member.value));
-    } else if (member.key == "images") {
-      SPHERE_TRY(parse_images(plan, member.value, hashed));
-    } else if (member.key == "options") {
-      if (member.value.kind() != json::Kind::object) {
-        return refuse_plan("options is no object");
-      }
-      plan.options = member.value;
-    } else {
-      return refuse_plan(fmt::format("unknown member {}", escape_control(member.key)));
+    const auto row = find_row(kPlanMembers, member.key);
+    if (row == kPlanMembers.end()) {
+      return unknown_member(member);
     }
+    SPHERE_TRY(row->set(plan, member.value));
   }
+  const auto has_digest = [](const PlanImage& image) {
+    return image.sha256 != crypto::Sha256Digest{};
+  };
+  hashed = static_cast<std::size_t>(std::ranges::count_if(plan.images, has_digest));
   if (plan.protocol.empty() || plan.images.empty()) {
     return refuse_plan(plan.protocol.empty() ? "it names no protocol" : "it has no images");
   }

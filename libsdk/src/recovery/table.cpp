@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <tl/expected.hpp>
 
 #include "libsdk/src/recovery/protocols/rows.h"
 #include "sphere/core/result.h"
@@ -24,7 +25,7 @@
 namespace sphere::recovery {
 
 std::span<const Protocol> protocols() {
-  static const std::array kProtocols = {
+  static const std::array rows = {
       mt3620_protocol(),     //
       sphere_v3_protocol(),  //
       fastboot_protocol(),   //
@@ -35,7 +36,7 @@ std::span<const Protocol> protocols() {
       sdp_protocol(),        //
       sdp_uart_protocol(),   //
   };
-  return kProtocols;
+  return rows;
 }
 
 const Protocol* find_protocol(std::string_view id) {
@@ -91,6 +92,29 @@ tl::unexpected<Error> other_set(std::string_view wanted, std::string_view found)
                .next = "leave --protocol out, or give the set of this board"});
 }
 
+// By a manifest in the set; null: there is none of a protocol that may be meant.
+const Protocol* protocol_of_manifest(const FileSet& set, const Protocol* asked) {
+  for (const Protocol& protocol : protocols()) {
+    if (!protocol.manifest.empty() && set.find(protocol.manifest) != nullptr &&
+        (asked == nullptr || asked == &protocol)) {
+      return &protocol;
+    }
+  }
+  return nullptr;
+}
+
+// Of a set with a plan. `asked` may be null.
+Result<const Protocol*> protocol_of_plan(const SetPlan& plan, const Protocol* asked) {
+  const Protocol* const named = find_protocol(plan.protocol);
+  if (named == nullptr || !named->manifest.empty()) {
+    return refuse_plan(fmt::format("{} is no protocol of such a file", plan.protocol));
+  }
+  if (asked != nullptr && asked != named) {
+    return other_set(asked->id, plan.protocol);
+  }
+  return named;
+}
+
 }  // namespace
 
 Result<const Protocol*> choose_protocol(const FileSet& set, std::string_view wanted,
@@ -99,30 +123,19 @@ Result<const Protocol*> choose_protocol(const FileSet& set, std::string_view wan
   if (!wanted.empty()) {
     SPHERE_TRY_ASSIGN(asked, wanted_protocol(wanted));
   }
-  for (const Protocol& protocol : protocols()) {
-    if (!protocol.manifest.empty() && set.find(protocol.manifest) != nullptr &&
-        (asked == nullptr || asked == &protocol)) {
-      return &protocol;
-    }
+  if (const Protocol* const known = protocol_of_manifest(set, asked)) {
+    return known;
   }
+  // What is missing then is said by the protocol: the one that was asked for, or the MT3620's.
+  const bool has_plan = set.find(kPlanFile) != nullptr;
   if (asked != nullptr && !asked->manifest.empty()) {
-    return asked;  // It says what is missing.
+    return asked;
   }
-  if (set.find(kPlanFile) == nullptr) {
-    return asked == nullptr ? find_protocol("mt3620") : [&]() -> Result<const Protocol*> {
-      SPHERE_TRY(check_set_plan(set, trust));
-      return asked;
-    }();
+  if (asked == nullptr && !has_plan) {
+    return find_protocol("mt3620");
   }
   SPHERE_TRY_ASSIGN(plan, check_set_plan(set, trust));
-  const Protocol* const named = find_protocol(plan->protocol);
-  if (named == nullptr || !named->manifest.empty()) {
-    return refuse_plan(fmt::format("{} is no protocol of such a file", plan->protocol));
-  }
-  if (asked != nullptr && asked != named) {
-    return other_set(wanted, plan->protocol);
-  }
-  return named;
+  return protocol_of_plan(*plan, asked);
 }
 
 Result<PreparedRecovery> describe_plan(const RecoveryRequest& request) {
@@ -146,12 +159,23 @@ Result<PreparedRecovery> describe_plan(const RecoveryRequest& request) {
 
 std::span<const KnownLoader> known_loaders() {
   static constexpr std::array kLoaders = {
-      KnownLoader{0x1F3A, 0xEFE8, "Allwinner FEL", "sunxi-fel (package sunxi-tools)"},
-      KnownLoader{0x2207, std::nullopt, "Rockchip", "rkdeveloptool"},
-      KnownLoader{0x1B8E, 0xC003, "Amlogic", "pyamlboot"},
-      KnownLoader{0x0451, 0x6165, "Texas Instruments AM62x", "snagrecover"},
-      KnownLoader{0x03EB, 0x6124, "Microchip SAM-BA", "bossac (package bossa-cli)"},
-      KnownLoader{0x0A5C, 0x2711, "Broadcom BCM2711", "rpiboot"},
+      KnownLoader{.vendor = 0x1F3A,
+                  .product = 0xEFE8,
+                  .name = "Allwinner FEL",
+                  .tool = "sunxi-fel (package sunxi-tools)"},
+      KnownLoader{
+          .vendor = 0x2207, .product = std::nullopt, .name = "Rockchip", .tool = "rkdeveloptool"},
+      KnownLoader{.vendor = 0x1B8E, .product = 0xC003, .name = "Amlogic", .tool = "pyamlboot"},
+      KnownLoader{.vendor = 0x0451,
+                  .product = 0x6165,
+                  .name = "Texas Instruments AM62x",
+                  .tool = "snagrecover"},
+      KnownLoader{.vendor = 0x03EB,
+                  .product = 0x6124,
+                  .name = "Microchip SAM-BA",
+                  .tool = "bossac (package bossa-cli)"},
+      KnownLoader{
+          .vendor = 0x0A5C, .product = 0x2711, .name = "Broadcom BCM2711", .tool = "rpiboot"},
   };
   return kLoaders;
 }

@@ -2,8 +2,6 @@
 #include "libsdk/src/transport/ftdi_pump.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

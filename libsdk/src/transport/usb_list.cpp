@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <array>
+#include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tl/expected.hpp>
+
 #include "sphere/core/result.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/json/value.h"
