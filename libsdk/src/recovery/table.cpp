@@ -35,6 +35,7 @@ std::span<const Protocol> protocols() {
       firehose_protocol(),   //
       sdp_protocol(),        //
       sdp_uart_protocol(),   //
+      xmodem_protocol(),     //
   };
   return rows;
 }

@@ -14,6 +14,7 @@
 #include "device-agent/virtual-board/recovery/flash.h"
 #include "device-agent/virtual-board/recovery/sdp.h"
 #include "device-agent/virtual-board/recovery/stm32.h"
+#include "device-agent/virtual-board/recovery/xmodem.h"
 
 namespace sphere::test {
 
@@ -63,6 +64,16 @@ std::unique_ptr<DeviceSide> edl() {
   return std::make_unique<EdlDevice>(EdlBoard{.needed = {}}, Flash{kEdlSize, kBlock});
 }
 
+// A loader that knows the size of its file, and refuses the first block once.
+std::unique_ptr<DeviceSide> xmodem(bool banner) {
+  return std::make_unique<XmodemDevice>(
+      XmodemBoard{.banner = banner ? "RECOVERY\r\n0000362000008A01020A00008FC8C833\r\n" : "",
+                  .size = kXmodemFile,
+                  .naks = banner ? 0U : 1U,
+                  .needed = {}},
+      Flash{16 * kSector, kSector});
+}
+
 struct Row {
   std::string_view name;
   BoardWire wire;
@@ -73,6 +84,8 @@ constexpr std::array kRows = {
     Row{"fastboot-tcp", BoardWire::tcp, [] { return fastboot(true); }},
     Row{"stm32", BoardWire::pty, stm32},
     Row{"esp", BoardWire::tcp, esp},
+    Row{"xmodem", BoardWire::pty, [] { return xmodem(false); }},
+    Row{"xmodem-banner", BoardWire::pty, [] { return xmodem(true); }},
     Row{"edl", BoardWire::usb, edl},
     Row{"sdp", BoardWire::usb, [] { return sdp(false); }},
     Row{"sdp-uart", BoardWire::pty, [] { return sdp(true); }},

@@ -26,6 +26,7 @@ inline constexpr std::size_t kDfuPages = 64;
 inline constexpr std::size_t kStm32Page = 1024;
 inline constexpr std::size_t kStm32Pages = 128;
 inline constexpr std::size_t kEspSize = 1U << 20U;
+inline constexpr std::size_t kXmodemFile = 20'000;
 inline constexpr std::size_t kEdlSize = 16U << 20U;
 inline constexpr std::uint32_t kSdpMemory = 0x80000000;
 inline constexpr std::size_t kSdpMemorySize = 16U << 20U;

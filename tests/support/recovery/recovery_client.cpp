@@ -20,6 +20,7 @@
 #include "libsdk/src/recovery/fastboot.h"
 #include "libsdk/src/recovery/sdp.h"
 #include "libsdk/src/recovery/stm32.h"
+#include "libsdk/src/recovery/xmodem_client.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
@@ -80,6 +81,10 @@ Result<std::unique_ptr<recovery::Driver>> make_client(std::string_view protocol,
                                .file = name,
                                .size = bytes.size(),
                                .uart = true});
+  }
+  if (protocol == "xmodem") {
+    const auto& [name, bytes] = *files.begin();
+    return recovery::make_xmodem({.file = name, .size = bytes.size(), .answer = "+GOOD"});
   }
   return fail(Errc::not_found, "no such protocol");
 }

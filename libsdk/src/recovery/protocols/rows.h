@@ -22,5 +22,6 @@ namespace sphere::recovery {
 [[nodiscard]] Protocol firehose_protocol();
 [[nodiscard]] Protocol sdp_protocol();
 [[nodiscard]] Protocol sdp_uart_protocol();
+[[nodiscard]] Protocol xmodem_protocol();
 
 }  // namespace sphere::recovery
