@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -112,11 +113,30 @@ class Agent {
     return {};
   }
 
+  // The empty directory for the apps' trees. An agent that was killed leaves its mount points
+  // there, of which the mounts went with its namespace.
+  [[nodiscard]] Result<fs::path> make_staging() const {
+    auto staging = options_.runtime / "sandbox";
+    SPHERE_TRY(make_directories(staging, 0700));
+    std::vector<fs::path> left;
+    std::error_code error;
+    for (fs::directory_iterator entry{staging, error}, end; !error && entry != end;
+         entry.increment(error)) {
+      left.push_back(entry->path());
+    }
+    for (const auto& path : left) {
+      fs::remove_all(path, error);
+      if (error) {
+        return tl::make_unexpected(system_error("remove", path, error.value()));
+      }
+    }
+    return staging;
+  }
+
   Result<void> make_manager() {
     SPHERE_TRY_ASSIGN(services_.facts, link_.info());
     SPHERE_TRY_ASSIGN(services_.device_id, state_.device_id());
-    const auto staging = options_.runtime / "sandbox";
-    SPHERE_TRY(make_directories(staging, 0700));
+    SPHERE_TRY_ASSIGN(const auto staging, make_staging());
     SPHERE_TRY(make_directories(options_.state / "storage", 0700));
     broker_ = std::make_unique<BrokerService>(BrokerService::Parts{
         .board = &link_,

@@ -5,6 +5,7 @@ under policy production: its report, its crash, its memory, its network."""
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -66,6 +67,19 @@ class NativeApp(unittest.TestCase):
             self.assertTrue(layer["found"], layer)
         self.assertEqual(self.app(component)["state"], "running")
         self.assertGreater(self.app(component)["memoryBytes"], 0)
+
+    def test_a_killed_agent_starts_its_apps_again(self):
+        component = self.deploy("wait")
+        lock = self.product.home / "state/sphere/boards/desk/lock"
+        for _ in range(2):
+            board = int(lock.read_text())
+            agent = int(pathlib.Path(f"/proc/{board}/task/{board}/children").read_text().split()[0])
+            os.kill(agent, signal.SIGKILL)
+            self.rest.wait()
+            until = time.monotonic() + 20
+            while self.app(component)["state"] != "running":
+                self.assertLess(time.monotonic(), until, self.rest.get("/sphere/v1/events?after=0"))
+                time.sleep(0.1)
 
     def test_a_crash_has_registers_and_offsets(self):
         self.deploy("crash")

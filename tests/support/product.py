@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 
@@ -99,13 +100,20 @@ class Product:
         return json.loads(run.stdout)["error"]
 
     def edges(self, board, seconds, peripheral="gpio8"):
-        """Edges of a pin seen within `seconds`: [(atUs, level), ...]."""
+        """Edges of a pin seen within `seconds` from the first one on: [(atUs, level), ...]."""
         process = self.start("board", "peripheral", "watch", board, "--peripheral", peripheral,
                              "--output", "json")
-        time.sleep(seconds)
+        nothing = threading.Timer(30, process.kill)
+        nothing.start()
+        lines = [process.stdout.readline()]
+        nothing.cancel()
+        if lines != [""]:
+            time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
-        rows = [json.loads(line) for line in output.splitlines() if line.strip()]
+        lines += process.stdout.read().splitlines()
+        process.wait(30)
+        process.stderr.close()
+        rows = [json.loads(line) for line in lines if line.strip()]
         return [(row["atUs"], row["level"]) for row in rows if "atUs" in row]
 
     def output(self, component):
