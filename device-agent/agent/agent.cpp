@@ -161,7 +161,9 @@ class Agent {
         .runtime = options_.sdk_runtime,
         .logs = options_.state / "log" / "apps",
         .rootless = rootless_,
-        .kernel = kernel_features(staging),
+        .kernel = [this](bool network) -> const KernelFeatures& {
+          return kernel_features(network);
+        },
         .policy = options_.policy,
         .may_be_dev = [this] { return state_.manufacturing_state() != "DeviceComplete"; },
         .left_development = [this] { return state_.leaves_development(); },
@@ -188,16 +190,19 @@ class Agent {
                      : json::Value{}.set("rulesets", json::Value{json::Array{}});
   }
 
-  [[nodiscard]] KernelFeatures kernel_features(const fs::path& staging) const {
-    auto kernel = probe_kernel(staging);
-    kernel.memory = groups_.tree().memory();
-    kernel.processes = groups_.tree().processes();
-    kernel.cpu = groups_.tree().cpu();
-    if (!rootless_) {
-      kernel.firewall_fault = probe_firewall();
-      kernel.firewall = kernel.firewall_fault.empty();
+  // Tried when the first app is to start, not before: nobody waits for it at the agent's start.
+  const KernelFeatures& kernel_features(bool network) {
+    if (!kernel_) {
+      kernel_ = probe_kernel(options_.runtime / "sandbox");
+      kernel_->memory = groups_.tree().memory();
+      kernel_->processes = groups_.tree().processes();
+      kernel_->cpu = groups_.tree().cpu();
     }
-    return kernel;
+    if (network && !rootless_ && !std::exchange(firewall_tried_, true)) {
+      kernel_->firewall_fault = probe_firewall();
+      kernel_->firewall = kernel_->firewall_fault.empty();
+    }
+    return *kernel_;
   }
 
   // What the REST API sets and shows beside the apps.
@@ -318,6 +323,8 @@ class Agent {
   NetworkState network_;
   AgentGroups groups_;
   SandboxLauncher launcher_;
+  std::optional<KernelFeatures> kernel_;
+  bool firewall_tried_ = false;
   std::unique_ptr<NftFirewall> firewall_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<AppStore> store_;

@@ -61,7 +61,8 @@ class AppManager {
     std::filesystem::path runtime;   // <sdk>/Runtime
     std::filesystem::path logs;      // One folder an app below it.
     bool rootless = false;
-    KernelFeatures kernel = {};
+    // What the kernel gives, tried when it is first needed; the firewall only with `network`.
+    std::function<const KernelFeatures&(bool network)> kernel;
     Policy policy = Policy::production;     // What a start is wanted under.
     std::function<bool()> may_be_dev = {};  // Empty: yes.
     // Whether boot() erases what only a development key signed. Empty: no.

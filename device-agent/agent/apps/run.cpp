@@ -207,7 +207,8 @@ Result<Plan> AppManager::plan_for(const App& app, const Admitted& admitted, Mode
   // An emulated app cannot have more than `dev`, on whatever board.
   const bool may_be_dev = plan.emulated || !parts_.may_be_dev || parts_.may_be_dev();
   plan.resolver = to_text(stub_address(app.stored.user));
-  return complete_plan(std::move(plan), admitted.manifest.capabilities, parts_.kernel,
+  return complete_plan(std::move(plan), admitted.manifest.capabilities,
+                       parts_.kernel(needs_network(admitted.manifest.capabilities)),
                        {.wanted = parts_.policy, .may_be_dev = may_be_dev});
 }
 
@@ -247,7 +248,7 @@ Answer<void> AppManager::launch(App& app, Mode mode) {
   SPHERE_TRY_ASSIGN(auto admitted, admit(file.package(), parts_.pins, {}));
   const auto plan = plan_for(app, admitted, mode);
   if (!plan && plan.error().hint().reason == "board.sandbox") {
-    app.sandbox = refused_report(app.stored.component.text(), parts_.kernel, plan.error());
+    app.sandbox = refused_report(app.stored.component.text(), parts_.kernel(false), plan.error());
     app.sandbox->checked_at = to_rfc3339(parts_.clock->unix_seconds());
   }
   auto pipe = make_output_pipe();
@@ -258,7 +259,8 @@ Answer<void> AppManager::launch(App& app, Mode mode) {
   }
   auto network = open_network(app, *plan, admitted.manifest.capabilities);
   if (!network) {
-    app.sandbox = refused_report(app.stored.component.text(), parts_.kernel, network.error());
+    app.sandbox =
+        refused_report(app.stored.component.text(), parts_.kernel(false), network.error());
     return refuse(device_api::kInternal, network.error());
   }
   SPHERE_TRY_ASSIGN(const auto program, program_of(*file.package(), *plan));

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "device-agent/agent/sandbox/firewall.h"
 
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <sched.h>
@@ -16,7 +14,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
-#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -27,7 +25,6 @@
 
 #include "device-agent/agent/sandbox/firewall_view.h"
 #include "device-agent/agent/sandbox/ip_address.h"
-#include "sphere/core/descriptor.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/json/value.h"
@@ -255,33 +252,16 @@ Result<std::unique_ptr<NftFirewall>> NftFirewall::create() {
 }
 
 std::string probe_firewall() {
-  std::array<int, 2> ends = {};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return "no pipe";
-  }
-  const Descriptor ours{ends[0]};
-  Descriptor theirs{ends[1]};
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::string fault;
+  std::string fault;
+  // Namespaces belong to threads: this one's network is nobody else's, and ends with it.
+  std::thread{[&fault] {
     if (::unshare(CLONE_NEWNET) != 0) {
       fault = "no network namespace";
     } else if (const auto made = NftFirewall::create(); !made) {
       fault = made.error().message();
     }
-    // A fault that does not reach the other end is found again at the first networked app.
-    [[maybe_unused]] const auto sent = ::write(theirs.get(), fault.data(), fault.size());
-    ::_exit(0);
-  }
-  theirs.reset();
-  std::array<char, 256> text = {};
-  const auto count = child > 0 ? ::read(ours.get(), text.data(), text.size()) : -1;
-  int status = 0;
-  const bool ended = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status);
-  if (count < 0 || !ended) {
-    return "nf_tables could not be tried";
-  }
-  return {text.data(), static_cast<std::size_t>(count)};
+  }}.join();
+  return fault;
 }
 
 NftFirewall::~NftFirewall() {

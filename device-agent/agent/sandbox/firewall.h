@@ -88,8 +88,8 @@ class NftFirewall final : public Firewall {
   std::map<std::uint32_t, Wished> wished_;
 };
 
-// Whether create() works, tried in a process and a network namespace of its own: the fault, or
-// empty.
+// Whether create() works, tried in a network namespace of its own: the fault, or empty. Loads the
+// library, which takes some 40 ms.
 [[nodiscard]] std::string probe_firewall();
 
 // The rules of one app as text for nft.

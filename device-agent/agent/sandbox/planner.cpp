@@ -55,11 +55,15 @@ std::uint64_t group_bytes(const MemoryBudget& budget, bool emulated) {
          (emulated ? budget.emulator_overhead_bytes : budget.native_overhead_bytes);
 }
 
+bool needs_network(const manifest::Capabilities& capabilities) {
+  return !capabilities.allowed_connections.empty() ||
+         !capabilities.allowed_tcp_server_ports.empty() ||
+         !capabilities.allowed_udp_server_ports.empty();
+}
+
 Result<Plan> complete_plan(Plan plan, const manifest::Capabilities& capabilities,
                            const KernelFeatures& kernel, const PolicyChoice& choice) {
-  const bool network = !capabilities.allowed_connections.empty() ||
-                       !capabilities.allowed_tcp_server_ports.empty() ||
-                       !capabilities.allowed_udp_server_ports.empty();
+  const bool network = needs_network(capabilities);
   SPHERE_TRY_ASSIGN(plan.layers, choose_policy(plan, kernel,
                                                {.network = network,
                                                 .emulated = plan.emulated,

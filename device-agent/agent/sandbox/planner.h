@@ -27,6 +27,9 @@ struct MemoryBudget {
 
 [[nodiscard]] std::uint64_t group_bytes(const MemoryBudget& budget, bool emulated);
 
+// Whether an app with these shares the device's network, behind the firewall.
+[[nodiscard]] bool needs_network(const manifest::Capabilities& capabilities);
+
 // Fills what the capabilities, the kernel and the policy decide: `plan` has the rest already. A
 // pure function. Error: permission (board.sandbox) whose value is the refused layer.
 [[nodiscard]] Result<Plan> complete_plan(Plan plan, const manifest::Capabilities& capabilities,

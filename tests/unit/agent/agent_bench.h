@@ -101,7 +101,7 @@ class AgentBench {
         .staging = path() / "sandbox",
         .runtime = path() / "runtime",
         .logs = path() / "log/apps",
-        .kernel = full_kernel(),
+        .kernel = [kernel = full_kernel()](bool) -> const agent::KernelFeatures& { return kernel; },
         .left_development = [this] { return board_state->leaves_development(); },
         .debug_sockets = debugger ? path() : ""});
     log.emplace(clock, "test");
