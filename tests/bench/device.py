@@ -13,17 +13,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from product import Product  # noqa: E402
 from rest import UnixConnection  # noqa: E402
-from rest_clients import pss_kb  # noqa: E402
+from rest_clients import goal_line, pss_kb  # noqa: E402
 
 GOALS = {"bubblewrap, unshare-all, cap-drop": 1.0, "minijail, all namespaces": 1.25}
 START_MINIMUM_MS, START_MEDIAN_MS = 3, 6
 SIZE_BYTES, IDLE_PSS_KB, FIRST_ANSWER_MS = 1_500_000, 6 * 1024, 100
-
-
-def goal_line(name, value, bound, unit):
-    shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-    print(f"- {'met' if value <= bound else 'MISSED'}: {name}: {shown} {unit} (goal: at most {bound:,} {unit})")
-    return value <= bound
 
 
 def stripped_size(program):

@@ -2,6 +2,7 @@
 #include "device-agent/agent/sandbox/app_tree.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -263,7 +264,9 @@ tl::expected<std::unique_ptr<AppTree>, StepFailure> AppTree::build(
     return tl::unexpected<StepFailure>{
         StepFailure{.layer = "L3", .what = parsed.error().message(), .number = 0}};
   }
-  if (auto made = require(::mkdir(place.c_str(), 0700) == 0, "L4", "create " + place.string());
+  // The directory may be left of an agent that was killed; its mounts have ended with it.
+  if (auto made = require(::mkdir(place.c_str(), 0700) == 0 || errno == EEXIST, "L4",
+                          "create " + place.string());
       !made) {
     return tl::unexpected<StepFailure>{std::move(made).error()};
   }

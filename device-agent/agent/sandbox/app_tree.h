@@ -33,7 +33,8 @@ struct FileIdentity {
 class AppTree {
  public:
   // Builds the tree for `plan` and the files of a verified image package at `place`, a directory
-  // that does not exist yet. To be called with CAP_SYS_ADMIN over the mount namespace.
+  // that is made when it is not there and is removed with the tree. To be called with CAP_SYS_ADMIN
+  // over the mount namespace.
   [[nodiscard]] static tl::expected<std::unique_ptr<AppTree>, StepFailure> build(
       const Plan& plan, std::span<const std::byte> package, const std::filesystem::path& place);
   // Takes it away from here; apps that run on it keep it.
