@@ -131,9 +131,11 @@ class OwnLauncher {
   std::int64_t run_first() {
     SandboxLauncher fresh{program_, groups_.tree()};
     const TemporaryDirectory staging = TemporaryDirectory::create().value();
-    const auto usual = std::exchange(plan_.staging, staging.path());
+    const auto usual = plan_;
+    plan_.staging = staging.path();
+    plan_.uid += 1;  // Of another app, with groups of its own.
     const auto time = run(fresh);
-    plan_.staging = usual;
+    plan_ = usual;
     return time;
   }
 

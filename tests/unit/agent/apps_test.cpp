@@ -480,7 +480,7 @@ TEST_CASE("an app's events do not push out those of others") {
   REQUIRE(events.size() == 1 + agent::EventLog::kKinds + 1);
   CHECK(events.back().count == 2 * agent::EventLog::kEvents - agent::EventLog::kKinds);
 
-  clock.advance(std::chrono::seconds{agent::EventLog::kSameSeconds + 1});
+  clock.advance(agent::EventLog::kSame + std::chrono::seconds{1});
   violate(1);
   CHECK(log.after(0, SIZE_MAX).back().fields.integer_at("call") == 1);
 }
