@@ -21,7 +21,9 @@
 #include "device-agent/virtual-board/recovery/rom_options.h"
 #include "device-agent/virtual-board/recovery/rom_server.h"
 #include "device-agent/virtual-board/recovery/sphere_v3.h"
+#include "sphere/core/clock.h"
 #include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 
 namespace sphere::virtual_board {

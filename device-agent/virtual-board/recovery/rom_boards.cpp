@@ -10,10 +10,14 @@
 #include <system_error>
 #include <utility>
 
+#include "device-agent/virtual-board/recovery/device_side.h"
 #include "device-agent/virtual-board/recovery/mt3620.h"
+#include "device-agent/virtual-board/recovery/rom_options.h"
 #include "device-agent/virtual-board/recovery/sphere_v3.h"
 #include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/crypto/key.h"
+#include "sphere/image/trust.h"
 
 namespace sphere::virtual_board {
 

@@ -16,10 +16,18 @@
 
 #include <fmt/format.h>
 
+#include "device-agent/virtual-board/recovery/device_side.h"
+#include "device-agent/virtual-board/recovery/faults.h"
 #include "sphere/core/encoding.h"
+#include "sphere/core/result.h"
 #include "sphere/core/writer.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/recovery/device_errors.h"
+#include "sphere/recovery/driver.h"
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/v2_messages.h"
+#include "sphere/recovery/v3_link.h"
+#include "sphere/recovery/v3_messages.h"
 #include "sphere/transport/byte_stream.h"
 
 namespace sphere::virtual_board {
@@ -206,7 +214,8 @@ void SphereV3Board::take_choice(std::span<const std::byte> data) {
   const bool good = choice && choice->block <= config_.block && choice->window <= config_.window &&
                     (!choice->rate || std::ranges::find(rates, *choice->rate) != rates.end());
   if (!good) {
-    return error(recovery::kInvalidServerResponse);
+    error(recovery::kInvalidServerResponse);
+    return;
   }
   choice_ = *choice;
   if (choice_.rate) {
@@ -252,23 +261,29 @@ void SphereV3Board::take_message(const recovery::v3::Message& message) {
     return;
   }
   if (type == Type::abort_recovery) {
-    return go_to_error_state();
+    go_to_error_state();
+    return;
   }
   if (type == Type::server_ready && state_ == State::switching) {
     say_simulated();
-    return ask_for_manifest();
+    ask_for_manifest();
+    return;
   }
   if (type == Type::image_request_ack && wants_answer_) {
-    return take_file_answer(message.data);
+    take_file_answer(message.data);
+    return;
   }
   if (type == Type::image_request_error && wants_answer_) {
-    return take_request_error(message.data);
+    take_request_error(message.data);
+    return;
   }
   if (type == Type::proceed && state_ == State::inventory) {
-    return take_proceed(message.data);
+    take_proceed(message.data);
+    return;
   }
   if (type == Type::reboot && state_ == State::done) {
-    return take_reboot(message.data);
+    take_reboot(message.data);
+    return;
   }
   error(recovery::kBadState, fmt::format("message {:#04x}", message.type));
 }
@@ -291,10 +306,12 @@ void SphereV3Board::take_request_error(std::span<const std::byte> data) {
 
 void SphereV3Board::take_reboot(std::span<const std::byte> data) {
   if (data.size() != 1) {
-    return error(recovery::kInvalidServerResponse);
+    error(recovery::kInvalidServerResponse);
+    return;
   }
   if (data.front() != std::byte{0} || !is_complete()) {
-    return announce();
+    announce();
+    return;
   }
   flush();  // The host sees that it was understood.
   state_ = State::off;
@@ -332,7 +349,8 @@ void SphereV3Board::on(const device::TimerFired& /*timer*/) {
   }
   if (channel_.has_failed() && state_ != State::error) {
     last_error_ = recovery::kServerResponseTimedOut;
-    return go_to_error_state();
+    go_to_error_state();
+    return;
   }
   if (deadline_ && now_ >= *deadline_) {
     time_passed();
@@ -342,16 +360,20 @@ void SphereV3Board::on(const device::TimerFired& /*timer*/) {
 void SphereV3Board::time_passed() {
   switch (state_) {
     case State::announce:
-      return say_hello();
+      say_hello();
+      return;
     case State::switching:
     case State::error:
-      return announce();
+      announce();
+      return;
     case State::erasing:
-      return erase_some();
+      erase_some();
+      return;
     case State::manifest:
     case State::inventory:
     case State::fetching:
-      return error(recovery::kServerResponseTimedOut);
+      error(recovery::kServerResponseTimedOut);
+      return;
     default:
       deadline_.reset();
   }
@@ -420,15 +442,18 @@ void SphereV3Board::take_file_answer(std::span<const std::byte> data) {
       answer->offset >= answer->size || answer->length != answer->size - answer->offset ||
       answer->wire_length != answer->length || answer->encoding != recovery::v3::kRaw ||
       answer->block > choice_.block || answer->window > choice_.window) {
-    return error(recovery::kInvalidServerResponse, wanted_name_);
+    error(recovery::kInvalidServerResponse, wanted_name_);
+    return;
   }
   if (state_ == State::manifest) {
     if (answer->size > kManifestRoom) {
-      return error(recovery::kTooManyImages);
+      error(recovery::kTooManyImages);
+      return;
     }
   } else if (const auto& entry = manifest_.entries[to_write_.at(current_)];
              answer->size != entry.file_size || answer->sha256 != entry.sha256) {
-    return error(recovery::kBadImageFileSize, entry.file_name);
+    error(recovery::kBadImageFileSize, entry.file_name);
+    return;
   }
   wants_answer_ = false;
   receiver_.emplace(recovery::v3::BlockSender::Config{.transfer = transfer_,

@@ -11,13 +11,21 @@
 #include <utility>
 #include <vector>
 
+#include "device-agent/virtual-board/recovery/device_side.h"
+#include "device-agent/virtual-board/recovery/faults.h"
+#include "device-agent/virtual-board/recovery/flash.h"
 #include "device-agent/virtual-board/recovery/sphere_v3.h"
 #include "sphere/core/reader.h"
+#include "sphere/core/result.h"
 #include "sphere/core/writer.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
 #include "sphere/recovery/device_errors.h"
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/manifest_v3.h"
+#include "sphere/recovery/manifest_v4.h"
+#include "sphere/recovery/v3_messages.h"
 
 namespace sphere::virtual_board {
 
@@ -92,7 +100,7 @@ std::optional<std::uint16_t> SphereV3Board::judge_manifest(std::span<const std::
 // fit, or one lies over another.
 std::optional<std::vector<std::size_t>> SphereV3Board::place(const ManifestV4& manifest) const {
   const std::size_t start = kFirstImage;
-  const std::size_t end = flash_.size() - 2 * reserve_size();
+  const std::size_t end = flash_.size() - (2 * reserve_size());
   std::vector<std::size_t> offsets;
   std::vector<std::pair<std::size_t, std::size_t>> taken;
   std::size_t next = start;
@@ -125,12 +133,13 @@ void SphereV3Board::manifest_complete() {
   event(EventCode::manifest_received);
   ManifestV4 manifest;
   if (const auto code = judge_manifest(file_, manifest)) {
-    return error(*code);
+    error(*code);
+    return;
   }
   manifest_ = std::move(manifest);
   manifest_bytes_ = file_;
   manifest_hash_ = crypto::sha256(file_);
-  offsets_ = *place(manifest_);
+  offsets_ = place(manifest_).value_or(std::vector<std::size_t>{});
   event(EventCode::manifest_accepted);
   send_inventory();
 }
@@ -143,7 +152,7 @@ std::span<const std::byte> SphereV3Board::image_bytes(std::size_t index) const {
 }
 
 std::size_t SphereV3Board::journal_index(std::size_t image) const {
-  std::size_t index = kJournalSector * flash_.sector() + kJournalHead;
+  std::size_t index = (kJournalSector * flash_.sector()) + kJournalHead;
   for (std::size_t i = 0; i < image; ++i) {
     index += extents(manifest_.entries[i].file_size);
   }
@@ -218,14 +227,17 @@ bool SphereV3Board::has_boot_record() const {
 void SphereV3Board::take_proceed(std::span<const std::byte> data) {
   const auto proceed = recovery::v3::parse_proceed(data);
   if (!proceed) {
-    return error(recovery::kInvalidServerResponse);
+    error(recovery::kInvalidServerResponse);
+    return;
   }
   if (proceed->manifest != manifest_hash_) {
-    return error(kManifestChanged);
+    error(kManifestChanged);
+    return;
   }
   if (proceed->mode == recovery::v3::Mode::verify_only) {
     to_write_.clear();
-    return complete();
+    complete();
+    return;
   }
   if (proceed->mode == recovery::v3::Mode::write_all) {
     to_write_.clear();
@@ -235,7 +247,8 @@ void SphereV3Board::take_proceed(std::span<const std::byte> data) {
     }
   }
   if (to_write_.empty() && has_boot_record()) {
-    return complete();
+    complete();
+    return;
   }
   begin_writing(proceed->keep_data);
 }
@@ -321,7 +334,7 @@ void SphereV3Board::begin_writing(bool keep_data) {
     queue_erase(offsets_[index] + kept, size - kept);
   }
   if (!keep_data && !to_write_.empty()) {
-    queue_erase(flash_.size() - 2 * reserve_size(), 2 * reserve_size());
+    queue_erase(flash_.size() - (2 * reserve_size()), 2 * reserve_size());
   }
   erase_all_ = erase_left_;
   told_ = {};
@@ -335,7 +348,8 @@ void SphereV3Board::erase_some() {
   };
   if (erase_queue_.empty()) {
     event(EventCode::erase_complete);
-    return next_image();
+    next_image();
+    return;
   }
   const auto [offset, size] = erase_queue_.front();
   erase_queue_.erase(erase_queue_.begin());
@@ -353,7 +367,8 @@ void SphereV3Board::erase_some() {
 void SphereV3Board::next_image() {
   if (current_ < to_write_.size()) {
     state_ = State::fetching;
-    return ask_for_image();
+    ask_for_image();
+    return;
   }
   event(EventCode::images_verified);
   commit();
@@ -403,10 +418,12 @@ void SphereV3Board::image_complete() {
   if (good) {
     ++images_written_;
     ++current_;
-    return next_image();
+    next_image();
+    return;
   }
   if (!retried_.insert(index).second) {
-    return error(recovery::kDataHashingFailed, entry.file_name);
+    error(recovery::kDataHashingFailed, entry.file_name);
+    return;
   }
   // Once more, from its begin; those before it are written and stay.
   to_write_.erase(to_write_.begin(), to_write_.begin() + static_cast<std::ptrdiff_t>(current_));
@@ -439,7 +456,8 @@ void SphereV3Board::complete() {
     const auto signature =
         config_.identity->sign(recovery::v3::completion_digest(nonce_, completion));
     if (!signature) {
-      return error(recovery::kBadState);
+      error(recovery::kBadState);
+      return;
     }
     completion.signature = *signature;
   }
@@ -461,10 +479,10 @@ bool SphereV3Board::is_complete() const {
   if (!std::ranges::equal(crypto::sha256(file), *digest) || judge_manifest(file, manifest)) {
     return false;
   }
-  const auto offsets = place(manifest);
+  const auto offsets = place(manifest).value_or(std::vector<std::size_t>{});
   for (std::size_t i = 0; i < manifest.entries.size(); ++i) {
-    const auto bytes = flash_.bytes().subspan(
-        (*offsets)[i], static_cast<std::size_t>(manifest.entries[i].file_size));
+    const auto bytes =
+        flash_.bytes().subspan(offsets[i], static_cast<std::size_t>(manifest.entries[i].file_size));
     if (crypto::sha256(bytes) != manifest.entries[i].sha256) {
       return false;
     }

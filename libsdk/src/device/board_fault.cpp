@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "sphere/core/file.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/key_store.h"
 #include "sphere/device/virtual_board.h"

@@ -49,7 +49,8 @@ std::optional<std::string> take_text(Reader& reader, std::size_t size) {
   const bool padded =
       std::all_of(end, bytes->end(), [](std::byte byte) { return byte == std::byte{0}; });
   const auto length = static_cast<std::size_t>(end - bytes->begin());
-  return padded ? std::optional{std::string{reinterpret_cast<const char*>(bytes->data()), length}}
+  const void* const start = bytes->data();
+  return padded ? std::optional{std::string{static_cast<const char*>(start), length}}
                 : std::nullopt;
 }
 
@@ -72,7 +73,7 @@ Result<void> check_head(std::uint16_t version, std::uint16_t count, std::uint16_
     return fail(Errc::too_large, fmt::format("recovery manifest with {} images, not 1 to {}", count,
                                              kManifestV4Limit));
   }
-  const std::size_t wanted = kHeadSize + std::size_t{count} * kEntrySize;
+  const std::size_t wanted = kHeadSize + (std::size_t{count} * kEntrySize);
   if (body_size != wanted) {
     return fail(Errc::corrupt, fmt::format("recovery manifest of {} images has {} bytes, not {}",
                                            count, body_size, wanted));

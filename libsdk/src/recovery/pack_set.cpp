@@ -18,12 +18,16 @@
 #include <fmt/format.h>
 
 #include "sphere/core/file.h"
+#include "sphere/core/guid.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
+#include "sphere/crypto/signer.h"
 #include "sphere/image/block_io.h"
 #include "sphere/image/metadata.h"
 #include "sphere/image/package.h"
 #include "sphere/recovery/manifest_v3.h"
+#include "sphere/recovery/manifest_v4.h"
 #include "sphere/recovery/v2_messages.h"
 #include "sphere/recovery/v3_messages.h"
 

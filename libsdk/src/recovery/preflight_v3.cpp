@@ -7,11 +7,14 @@
 
 #include <fmt/format.h>
 
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/image/package.h"
 #include "sphere/image/trust.h"
+#include "sphere/recovery/file_set.h"
 #include "sphere/recovery/manifest_v3.h"
 #include "sphere/recovery/manifest_v4.h"
+#include "sphere/recovery/preflight.h"
 #include "sphere/recovery/v3_messages.h"
 
 namespace sphere::recovery {

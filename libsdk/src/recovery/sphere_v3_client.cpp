@@ -17,9 +17,16 @@
 
 #include <fmt/format.h>
 
+#include "libsdk/src/recovery/turn.h"
+#include "sphere/core/result.h"
 #include "sphere/core/text.h"
-#include "sphere/recovery/device_errors.h"
+#include "sphere/recovery/driver.h"
+#include "sphere/recovery/event.h"
+#include "sphere/recovery/manifest_v4.h"
+#include "sphere/recovery/sphere_v3.h"
 #include "sphere/recovery/v2_messages.h"
+#include "sphere/recovery/v3_link.h"
+#include "sphere/recovery/v3_messages.h"
 #include "sphere/transport/byte_stream.h"
 #include "sphere/transport/usb.h"
 
@@ -168,7 +175,8 @@ void SphereV3Client::on(const Received& received) {
 void SphereV3Client::take_frame(std::span<const std::byte> bytes) {
   if (phase_ != Phase::greeting) {
     if (const auto frame = v3::parse_frame(bytes)) {
-      return take_v3(*frame);
+      take_v3(*frame);
+      return;
     }
   }
   const auto message = v2::parse_message(bytes);
@@ -190,7 +198,8 @@ void SphereV3Client::take_greeting(std::span<const std::byte> data) {
   }
   const auto greeting = v3::parse_greeting(data);
   if (!greeting) {
-    return malformed("greeting", data);
+    malformed("greeting", data);
+    return;
   }
   if (phase_ == Phase::rebooting) {
     return;
@@ -380,18 +389,21 @@ void SphereV3Client::on(const TimerFired& /*timer*/) {
     return;
   }
   if (channel_.has_failed() || (serving_ && serving_->sender.has_failed())) {
-    return restart("the board does not acknowledge what it gets");
+    restart("the board does not acknowledge what it gets");
+    return;
   }
   if (now < deadline_) {
     return;
   }
   if (phase_ == Phase::greeting) {
-    return greeting_limit();
+    greeting_limit();
+    return;
   }
   if (phase_ == Phase::switching) {
     const std::uint32_t rate = choice_.rate.value_or(kSlowBaud);
     fastest_ = rate > kSlowBaud ? rate - 1 : kSlowBaud;
-    return restart(fmt::format("the board did not begin at {} baud", with_thousands(rate)));
+    restart(fmt::format("the board did not begin at {} baud", with_thousands(rate)));
+    return;
   }
   restart("the board has fallen silent");
 }

@@ -15,11 +15,16 @@
 #include <fmt/format.h>
 
 #include "libsdk/src/recovery/sphere_v3_client.h"
+#include "libsdk/src/recovery/turn.h"
 #include "sphere/core/encoding.h"
-#include "sphere/core/reader.h"
+#include "sphere/core/result.h"
 #include "sphere/crypto/key.h"
 #include "sphere/recovery/device_errors.h"
+#include "sphere/recovery/event.h"
+#include "sphere/recovery/manifest_v4.h"
 #include "sphere/recovery/sphere_v2.h"
+#include "sphere/recovery/v3_link.h"
+#include "sphere/recovery/v3_messages.h"
 
 namespace sphere::recovery {
 
@@ -79,13 +84,16 @@ void SphereV3Client::take_message(const v3::Message& message) {
   const auto type = static_cast<Type>(message.type);
   switch (type) {
     case Type::status_request:
-      return post(Type::server_ready, {});
+      post(Type::server_ready, {});
+      return;
     case Type::image_request_capability:
     case Type::image_request_manifest:
     case Type::image_request_by_filename:
-      return take_request(type, message.data);
+      take_request(type, message.data);
+      return;
     case Type::progress_update:
-      return take_progress(message.data);
+      take_progress(message.data);
+      return;
     case Type::log_entry:
       if (!message.data.empty()) {
         turn_->emit(DeviceLog{.level = std::to_integer<std::uint8_t>(message.data.front()),
@@ -93,15 +101,20 @@ void SphereV3Client::take_message(const v3::Message& message) {
       }
       return;
     case Type::recovery_event:
-      return take_event(message.data);
+      take_event(message.data);
+      return;
     case Type::recovery_error:
-      return take_error(message.data);
+      take_error(message.data);
+      return;
     case Type::recovery_complete:
-      return take_completion(message.data);
+      take_completion(message.data);
+      return;
     case Type::inventory:
-      return take_inventory(message.data);
+      take_inventory(message.data);
+      return;
     case Type::image_verified:
-      return take_verified(message.data);
+      take_verified(message.data);
+      return;
     default:
       turn_->emit(DeviceLog{.level = 1,
                             .text = fmt::format("message of unknown type {:#04x}: {}", message.type,
@@ -142,10 +155,12 @@ void SphereV3Client::take_request(v3::Type type, std::span<const std::byte> data
   serving_.reset();
   const auto request = v3::parse_request(data, type == v3::Type::image_request_by_filename);
   if (!request) {
-    return malformed("request for a file", data);
+    malformed("request for a file", data);
+    return;
   }
   if (request->transfer <= transfer_) {
-    return refuse_request(request->transfer, kUnauthorizedAccess, "a file under an old number");
+    refuse_request(request->transfer, kUnauthorizedAccess, "a file under an old number");
+    return;
   }
   transfer_ = request->transfer;
   const std::string key =
@@ -153,21 +168,25 @@ void SphereV3Client::take_request(v3::Type type, std::span<const std::byte> data
   same_requests_ = key == last_request_ ? same_requests_ + 1 : 1;
   last_request_ = key;
   if (same_requests_ > kSameRequests) {
-    return refuse_request(transfer_, kUnauthorizedAccess, "the same again and again");
+    refuse_request(transfer_, kUnauthorizedAccess, "the same again and again");
+    return;
   }
   const auto source = find_source(type, request->name);
   if (!source && type == v3::Type::image_request_capability) {
-    return post(v3::Type::image_request_error,
-                v3::write_request_error({.transfer = transfer_, .code = kImageNotFound}));
+    post(v3::Type::image_request_error,
+         v3::write_request_error({.transfer = transfer_, .code = kImageNotFound}));
+    return;
   }
   if (!source) {
-    return refuse_request(transfer_, kUnauthorizedAccess,
-                          fmt::format("{}, which is not of the set", request->name));
+    refuse_request(transfer_, kUnauthorizedAccess,
+                   fmt::format("{}, which is not of the set", request->name));
+    return;
   }
   if (request->offset >= source->size || request->most == 0) {
-    return refuse_request(transfer_, kUnknownServerError,
-                          fmt::format("{} bytes of {} at {}, which has {}", request->most,
-                                      source->name, request->offset, source->size));
+    refuse_request(transfer_, kUnknownServerError,
+                   fmt::format("{} bytes of {} at {}, which has {}", request->most, source->name,
+                               request->offset, source->size));
+    return;
   }
   serve(*request, *source);
 }
@@ -216,7 +235,8 @@ void SphereV3Client::refuse_request(std::uint32_t transfer, std::uint16_t code,
 void SphereV3Client::take_progress(std::span<const std::byte> data) {
   const auto note = v3::parse_progress(data);
   if (!note) {
-    return malformed("progress", data);
+    malformed("progress", data);
+    return;
   }
   promise_ = std::chrono::milliseconds{note->next_within_ms};
   const Step step = step_of(note->phase);
@@ -235,7 +255,8 @@ void SphereV3Client::take_progress(std::span<const std::byte> data) {
 
 void SphereV3Client::take_event(std::span<const std::byte> data) {
   if (data.empty()) {
-    return malformed("event", data);
+    malformed("event", data);
+    return;
   }
   const auto code = static_cast<v3::EventCode>(data.front());
   if (code == v3::EventCode::erase_started) {
@@ -252,7 +273,8 @@ void SphereV3Client::take_event(std::span<const std::byte> data) {
 void SphereV3Client::take_error(std::span<const std::byte> data) {
   const auto note = v3::parse_error(data);
   if (!note) {
-    return malformed("error", data);
+    malformed("error", data);
+    return;
   }
   const DeviceError* const error = find_device_error(note->category, note->code);
   const std::string text =
@@ -264,7 +286,8 @@ void SphereV3Client::take_error(std::span<const std::byte> data) {
           ? text
           : fmt::format("{}: {}", text, show_text(std::as_bytes(std::span{note->text})));
   if (error != nullptr && is_passing(note->code)) {
-    return restart(about);
+    restart(about);
+    return;
   }
   std::string_view reason;
   if (!run_.outcome.flash_touched && is_about_set(note->code)) {
@@ -285,7 +308,8 @@ void SphereV3Client::take_inventory(std::span<const std::byte> data) {
         return entry.index < images.size() && entry.resume <= images[entry.index].file_size;
       });
   if (!fits) {
-    return malformed("inventory", data);
+    malformed("inventory", data);
+    return;
   }
   begin_step(Step::inventory);
   good_images_.clear();
@@ -312,7 +336,8 @@ void SphereV3Client::take_inventory(std::span<const std::byte> data) {
 void SphereV3Client::take_verified(std::span<const std::byte> data) {
   const auto verified = v3::parse_image_verified(data);
   if (!verified || verified->index >= config_.manifest.entries.size()) {
-    return malformed("report on an image", data);
+    malformed("report on an image", data);
+    return;
   }
   const ManifestV4::Entry& entry = config_.manifest.entries[verified->index];
   if (verified->result == 0 && verified->sha256 == entry.sha256) {
@@ -330,7 +355,8 @@ void SphereV3Client::take_verified(std::span<const std::byte> data) {
 void SphereV3Client::take_completion(std::span<const std::byte> data) {
   const auto completion = v3::parse_completion(data);
   if (!completion || completion->manifest != config_.manifest_sha256) {
-    return malformed("last report", data);
+    malformed("last report", data);
+    return;
   }
   judge(*completion);
   begin_step(Step::reboot);
@@ -361,10 +387,11 @@ void SphereV3Client::judge(const v3::Completion& completion) {
     missing += good_images_.contains(i) ? 0 : 1;
   }
   if (missing > 0) {
-    return fail_verify(
+    fail_verify(
         fmt::format("{} of {} images are not in the board's flash as the set has "
                     "them",
                     missing, config_.manifest.entries.size()));
+    return;
   }
   outcome.verified = Verdict::yes;
   if (greeting_.device_id.find_first_not_of('0') == std::string::npos) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "sphere/core/reader.h"
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/v3_link.h"
 #include "sphere/recovery/v3_messages.h"
 
@@ -187,17 +187,19 @@ void BlockReceiver::take(const Frame& frame, Time now, std::vector<std::byte>& w
     return;
   }
   const std::uint32_t block = frame.sequence;
-  const auto bytes = *reader.bytes(reader.left());
+  const auto bytes = reader.bytes(reader.left()).value_or(std::span<const std::byte>{});
   if (block < next_ || early_.contains(block) || paused_until_) {
-    return acknowledge(wire);  // The answer to it was lost, or there is no place for it.
+    acknowledge(wire);  // The answer to it was lost, or there is no place for it.
   }
   if (block >= blocks_ || block - next_ >= config_.window || bytes.size() != size_of(block)) {
+    return;
     return;
   }
   ++unacknowledged_;
   if (block != next_) {
     early_.emplace(block, std::vector<std::byte>(bytes.begin(), bytes.end()));
-    return acknowledge(wire);
+    acknowledge(wire);
+    return;
   }
   const bool had_gap = !early_.empty();
   ++next_;
@@ -208,7 +210,8 @@ void BlockReceiver::take(const Frame& frame, Time now, std::vector<std::byte>& w
     sink_(std::uint64_t{next_++} * config_.block, kept);
   }
   if (had_gap || is_done() || unacknowledged_ >= std::max(1U, config_.window / 4U)) {
-    return acknowledge(wire);
+    acknowledge(wire);
+    return;
   }
   tell_by_ = now + kTellAfter;
 }
@@ -216,7 +219,8 @@ void BlockReceiver::take(const Frame& frame, Time now, std::vector<std::byte>& w
 void BlockReceiver::timer(Time now, std::vector<std::byte>& wire) {
   if (paused_until_ && now >= *paused_until_) {
     paused_until_.reset();
-    return acknowledge(wire);
+    acknowledge(wire);
+    return;
   }
   if (tell_by_ && now >= *tell_by_) {
     acknowledge(wire);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/v3_link.h"
 #include "sphere/recovery/v3_messages.h"
 

@@ -72,7 +72,8 @@ bool read_all(std::span<const std::byte> data, Fields&... fields) {
 }
 
 std::string_view text_of(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  const void* const start = bytes.data();
+  return {static_cast<const char*>(start), bytes.size()};
 }
 
 // A text with its NUL, which is the last byte and the only one.
@@ -145,7 +146,7 @@ std::optional<Message> parse_message(std::span<const std::byte> payload) {
   if (!read_fields(reader, message.type, length) || length != reader.left()) {
     return std::nullopt;
   }
-  message.data = *reader.bytes(length);
+  message.data = reader.bytes(length).value_or(std::span<const std::byte>{});
   return message;
 }
 
@@ -173,30 +174,27 @@ std::optional<DataAck> parse_data_ack(const Frame& frame) {
 
 namespace {
 
-enum Tag : std::uint8_t {
-  kNonce = 0x01,
-  kBlock = 0x02,
-  kWindow = 0x03,
-  kEncodings = 0x04,
-  kRates = 0x05,
-  kLogLevel = 0x06,
-  kBoardId = 0x07,
-  kLoader = 0x08,
-  kFloor = 0x09,
-  kFlash = 0x0A,
-  kOwnerKey = 0x0B,
-  kLifecycle = 0x0C,
-  kJournal = 0x0D,
-  kLastError = 0x0E,
-};
+// Tags.
+constexpr std::uint8_t kNonce = 0x01;
+constexpr std::uint8_t kBlock = 0x02;
+constexpr std::uint8_t kWindow = 0x03;
+constexpr std::uint8_t kEncodings = 0x04;
+constexpr std::uint8_t kRates = 0x05;
+constexpr std::uint8_t kLogLevel = 0x06;
+constexpr std::uint8_t kBoardId = 0x07;
+constexpr std::uint8_t kLoader = 0x08;
+constexpr std::uint8_t kFloor = 0x09;
+constexpr std::uint8_t kFlash = 0x0A;
+constexpr std::uint8_t kOwnerKey = 0x0B;
+constexpr std::uint8_t kLifecycle = 0x0C;
+constexpr std::uint8_t kJournal = 0x0D;
+constexpr std::uint8_t kLastError = 0x0E;
 constexpr std::size_t kOwnerKeys = 4;
 constexpr std::size_t kRateLimit = 8;
 constexpr std::size_t kBoardIdLimit = 32;
 
-void put_tag(Writer& writer, Tag tag, std::span<const std::byte> value) {
-  writer.little_endian(static_cast<std::uint8_t>(tag))
-      .little_endian(static_cast<std::uint8_t>(value.size()))
-      .bytes(value);
+void put_tag(Writer& writer, std::uint8_t tag, std::span<const std::byte> value) {
+  writer.little_endian(tag).little_endian(static_cast<std::uint8_t>(value.size())).bytes(value);
 }
 
 // Gives each tag and its value to `take`. False: one is cut, comes twice, or `take` says no.
@@ -313,7 +311,7 @@ std::vector<std::byte> write_greeting(const Greeting& greeting) {
   if (!greeting.board_id.empty()) {
     put_tag(writer, kBoardId, std::as_bytes(std::span{greeting.board_id}));
   }
-  const auto put_optional = [&](Tag tag, const auto& field) {
+  const auto put_optional = [&](std::uint8_t tag, const auto& field) {
     if (field) {
       put_tag(writer, tag, write_fields(*field));
     }

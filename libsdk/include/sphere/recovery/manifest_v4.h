@@ -62,7 +62,7 @@ inline constexpr std::size_t kManifestV4Limit = 64;
 inline constexpr std::size_t kManifestV4BoardId = 32;
 inline constexpr std::uint64_t kManifestV4FileLimit = std::uint64_t{256} * 1024 * 1024;
 inline constexpr std::uint64_t kPlacedByLoader = ~std::uint64_t{0};
-inline constexpr std::size_t kManifestV4Size = 0x40 + kManifestV4Limit * 0xA0;  // Of the body.
+inline constexpr std::size_t kManifestV4Size = 0x40 + (kManifestV4Limit * 0xA0);  // Of the body.
 
 // Reads the body of a manifest: all of `body` must be used. Nothing about its signature is checked.
 // Errors: corrupt, unsupported (another version), too_large.

@@ -52,7 +52,7 @@ void append_frame(const Frame& frame, std::vector<std::byte>& wire);
 // Reads what COBS gave. Nothing: it is no frame of v3.
 [[nodiscard]] std::optional<Frame> parse_frame(std::span<const std::byte> bytes);
 
-enum class Type : std::uint16_t {
+enum class Type : std::uint16_t {  // NOLINT(performance-enum-size): as wide as on the wire.
   // The device's.
   status_request = 0x02,
   image_request_capability = 0x04,   // Request
