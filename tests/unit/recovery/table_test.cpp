@@ -189,8 +189,9 @@ TEST_CASE("a set chooses its protocol, which --protocol must not contradict") {
 TEST_CASE("a board of another name is refused before anything is opened") {
   const Folder folder;
   folder.write("a.bin", "hello");
-  folder.write(kPlanFile,
-               R"({"protocol":"stm32","board":"one","images":[{"file":"a.bin","address":"0x08000000"}]})");
+  folder.write(
+      kPlanFile,
+      R"({"protocol":"stm32","board":"one","images":[{"file":"a.bin","address":"0x08000000"}]})");
   FileSet set = folder.open();
   std::optional<SetPlan> plan;
   const auto* const protocol = choose_protocol(set, "", kNobody, plan).value();
