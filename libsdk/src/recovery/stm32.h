@@ -44,8 +44,8 @@ struct Stm32Plan {
   std::optional<std::uint32_t> page_size = {};
   // A chip that is protected against reading can be written only after all of it was erased.
   bool allow_mass_erase = false;
-  bool write_all = false;                // Also what is equal already.
-  bool verify_only = false;              // Writes nothing.
+  bool write_all = false;    // Also what is equal already.
+  bool verify_only = false;  // Writes nothing.
   // A port that has no parity, as ptys have none, can reach only virtual chips.
   transport::Parity parity = transport::Parity::even;
   std::optional<std::uint32_t> go = {};  // Where to start what was written.
