@@ -18,12 +18,15 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/context.h"
+#include "sphere/core/descriptor.h"
 #include "sphere/core/encoding.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/crypto/digest.h"
 #include "sphere/json/value.h"
+#include "sphere/recovery/event.h"
 #include "sphere/recovery/event_json.h"
 
 namespace sphere::cli {
@@ -150,6 +153,9 @@ void RecoveryReport::set_journal(recovery::Journal journal, bool tell) {
 
 // What is right on the board is found out by asking the board, where its protocol can.
 void RecoveryReport::tell_last() const {
+  if (!journal_) {
+    return;
+  }
   const auto& last = journal_->last();
   if (tells_last_ && last && last->line.step != "done") {
     sinks_->step(board_,

@@ -17,10 +17,13 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/commands/command.h"
+#include "cli/context.h"
 #include "sphere/core/file.h"
 #include "sphere/core/result.h"
 #include "sphere/core/text.h"
 #include "sphere/device/link_service.h"
+#include "sphere/device/virtual_board.h"
 #include "sphere/json/value.h"
 #include "sphere/recovery/carrier.h"
 #include "sphere/recovery/set_plan.h"
@@ -65,6 +68,15 @@ Result<RecoveryTarget> target_of_port(const std::string& port) {
 RecoveryTarget target_at(const std::string& location, const std::string& product,
                          const std::string& serial) {
   return {.path = path_of(location), .location = location, .product = product, .serial = serial};
+}
+
+Result<std::vector<RecoveryTarget>> targets_of_ports(std::span<const std::string> ports) {
+  std::vector<RecoveryTarget> targets;
+  for (const std::string& port : ports) {
+    SPHERE_TRY_ASSIGN(auto target, target_of_port(port));
+    targets.push_back(std::move(target));
+  }
+  return targets;
 }
 
 // The FT4232H that may be meant: boards, and one that the configuration forces.
@@ -202,12 +214,7 @@ Result<std::vector<RecoveryTarget>> find_recovery_targets(
                  .next = "leave --all or the board's name out"});
   }
   if (!ports.empty()) {
-    std::vector<RecoveryTarget> targets;
-    for (const std::string& port : ports) {
-      SPHERE_TRY_ASSIGN(auto target, target_of_port(port));
-      targets.push_back(std::move(target));
-    }
-    return targets;
+    return targets_of_ports(ports);
   }
   SPHERE_TRY_ASSIGN(auto targets, protocol.has(recovery::CarrierKind::uart)
                                       ? ftdi_targets(context)
