@@ -96,7 +96,9 @@ Result<RecoveryPlan> make_plan(Context& context, const Arguments& arguments) {
   context.reporter.step("Checking the recovery set");
   SPHERE_TRY_ASSIGN(auto files, recovery::FileSet::open(arguments.value("images").value_or("")));
   const image::TrustStore keys = trusted_keys(context);
-  const recovery::TrustOf trust = [&keys](std::uint16_t /*image_type*/) { return keys; };
+  const recovery::TrustOf trust = [&keys](std::uint16_t /*image_type*/) {
+    return image::TrustStore{keys};
+  };
   std::optional<recovery::SetPlan> set_plan;
   SPHERE_TRY_ASSIGN(
       const auto* const protocol,
@@ -137,6 +139,7 @@ json::Value plan_json(const RecoveryPlan& plan) {
 Output show_plan(const RecoveryPlan& plan) {
   Output output{.data = plan_json(plan)};
   std::vector<std::string> steps;
+  steps.reserve(plan.prepared.steps.size());
   for (const recovery::Step step : plan.prepared.steps) {
     steps.emplace_back(recovery::to_text(step));
   }
@@ -188,12 +191,12 @@ Output show_board(const RecoveryPlan& plan, const BoardRecovery& board) {
 // One row for each board; the command failed if one did.
 Output show_boards(std::span<const BoardRecovery> boards) {
   Output output{.data = json::Array{},
-                .columns = {{"connectionPath", "Board"},
-                            {"written", "Written"},
-                            {"verified", "Verified"},
-                            {"booted", "Booted"},
-                            {"seconds", "Seconds"},
-                            {"error", "Error"}}};
+                .columns = {{.key = "connectionPath", .heading = "Board"},
+                            {.key = "written", .heading = "Written"},
+                            {.key = "verified", .heading = "Verified"},
+                            {.key = "booted", .heading = "Booted"},
+                            {.key = "seconds", .heading = "Seconds"},
+                            {.key = "error", .heading = "Error"}}};
   for (const BoardRecovery& board : boards) {
     json::Value row = board_json(board);
     row.set("connectionPath", board.target.path)
@@ -218,8 +221,8 @@ Result<Output> recover(Context& context, const Arguments& arguments) {
                             arguments.value("log-frames").value_or(""), targets.size() > 1));
   auto boards = recover_boards(context, arguments, plan, targets, *sinks);
   if (!arguments.has("all") && boards.size() == 1) {
-    if (boards.front().error) {
-      return tl::make_unexpected(*std::move(boards.front().error));
+    if (auto& error = boards.front().error) {
+      return tl::make_unexpected(*std::move(error));
     }
     return show_board(plan, boards.front());
   }
