@@ -76,15 +76,15 @@ std::string cause_text(std::int64_t signal, const Crash& crash) {
              : std::string{cause->text};
 }
 
-std::optional<std::uint64_t> number_of(std::string_view hexadecimal) {
+std::optional<std::uint64_t> number_of(const std::string& hexadecimal) {
   constexpr int kBase = 16;
   if (!hexadecimal.starts_with("0x")) {
     return std::nullopt;
   }
-  hexadecimal.remove_prefix(2);
   std::uint64_t value = 0;
-  const auto* const end = hexadecimal.data() + hexadecimal.size();
-  const auto [rest, error] = std::from_chars(hexadecimal.data(), end, value, kBase);
+  const char* const end = std::to_address(hexadecimal.cend());
+  const auto [rest, error] =
+      std::from_chars(std::to_address(hexadecimal.cbegin() + 2), end, value, kBase);
   return error == std::errc{} && rest == end ? std::optional{value} : std::nullopt;
 }
 
@@ -187,7 +187,8 @@ void EndWatch::look_now() {
   if (!apps || app == apps->end() || !app->last_exit) {
     return;
   }
-  auto now = fmt::format("{} {}", app->restarts, app->last_exit->at);
+  const device_api::LastExit& end = *app->last_exit;
+  auto now = fmt::format("{} {}", app->restarts, end.at);
   if (now == std::exchange(seen_, now)) {
     return;
   }
@@ -195,8 +196,7 @@ void EndWatch::look_now() {
                         ? fmt::format("it was started again, {} times so far", app->restarts)
                         : fmt::format("it is {}", device_api::to_text(app->state));
   context_->reporter.warn(fmt::format("{} has ended at {}: {}; {}", escape_control(app->name),
-                                      escape_control(app->last_exit->at),
-                                      end_text(*app->last_exit, symbols_), next));
+                                      escape_control(end.at), end_text(end, symbols_), next));
 }
 
 }  // namespace sphere::cli
