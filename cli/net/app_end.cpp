@@ -14,7 +14,6 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -182,13 +181,15 @@ void EndWatch::look() {
 void EndWatch::look_now() {
   const auto apps = rest_.apps();
   next_ = context_->clock.monotonic() + kBetweenLooks;
-  const auto app = apps ? std::ranges::find(*apps, component_, &device_api::App::component_id)
-                        : std::vector<device_api::App>::const_iterator{};
-  if (!apps || app == apps->end() || !app->last_exit) {
+  if (!apps) {
     return;
   }
-  const device_api::LastExit& end = *app->last_exit;
-  auto now = fmt::format("{} {}", app->restarts, end.at);
+  const auto app = std::ranges::find(*apps, component_, &device_api::App::component_id);
+  const auto end = app == apps->end() ? std::nullopt : app->last_exit;
+  if (!end) {
+    return;
+  }
+  auto now = fmt::format("{} {}", app->restarts, end->at);
   if (now == std::exchange(seen_, now)) {
     return;
   }
@@ -196,7 +197,7 @@ void EndWatch::look_now() {
                         ? fmt::format("it was started again, {} times so far", app->restarts)
                         : fmt::format("it is {}", device_api::to_text(app->state));
   context_->reporter.warn(fmt::format("{} has ended at {}: {}; {}", escape_control(app->name),
-                                      escape_control(end.at), end_text(end, symbols_), next));
+                                      escape_control(end->at), end_text(*end, symbols_), next));
 }
 
 }  // namespace sphere::cli

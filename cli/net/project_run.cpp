@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -168,11 +169,12 @@ Result<void> add_end(Context& context, DeviceSession& session, const Deployed& d
     SPHERE_TRY_ASSIGN(const auto apps, session.rest.apps());
     const auto app =
         std::ranges::find(apps, deployed.component_id.text(), &device_api::App::component_id);
-    if (app != apps.end() && app->last_exit) {
-      const auto end = end_text(*app->last_exit, symbols);
-      output.data.set("state", device_api::to_text(app->state)).set("lastEnd", end);
-      output.text = fmt::format("{} has ended: {}", escape_control(deployed.name), end);
-      output.verdict_failed = app->last_exit->kind != "exit" || app->last_exit->code != 0;
+    const auto end = app == apps.end() ? std::nullopt : app->last_exit;
+    if (end) {
+      const auto text = end_text(*end, symbols);
+      output.data.set("state", device_api::to_text(app->state)).set("lastEnd", text);
+      output.text = fmt::format("{} has ended: {}", escape_control(deployed.name), text);
+      output.verdict_failed = end->kind != "exit" || end->code != 0;
       return {};
     }
     if (context.clock.monotonic() > until) {
@@ -225,8 +227,31 @@ Output describe(const Deployed& deployed, const std::filesystem::path& package, 
   return output;
 }
 
+// What follows the deployment, as the options say.
+Result<Output> go_on(Context& context, const Arguments& arguments,
+                     std::shared_ptr<DeviceSession> session, const Deployed& deployed,
+                     const std::filesystem::path& package, Output output) {
+  if (arguments.has("debug-mode") || arguments.has("gdb")) {
+    SPHERE_TRY_ASSIGN(
+        const auto words,
+        noted(context, *session, add_debugger(context, *session, deployed, package, output)));
+    if (arguments.has("gdb")) {
+      session.reset();  // What it made for itself goes with it.
+      return become_gdb(context, words);
+    }
+  }
+  Symbols symbols{.program = program_beside(package), .sdk_directory = context.sdk_directory};
+  if (arguments.has("follow")) {
+    follow(context, std::move(session), deployed.component_id, std::move(symbols), output);
+  } else if (deployed.is_app && !arguments.has("debug-mode")) {
+    SPHERE_TRY(noted(context, *session, add_end(context, *session, deployed, symbols, output)));
+  }
+  return output;
+}
+
 Result<Output> run(Context& context, const Arguments& arguments) {
-  if (arguments.has("gdb") && arguments.has("follow")) {
+  const bool gdb = arguments.has("gdb");
+  if (gdb && arguments.has("follow")) {
     return fail(Errc::invalid_argument, "--gdb and --follow contradict each other",
                 {.reason = "usage.conflict",
                  .value = "--gdb",
@@ -235,27 +260,15 @@ Result<Output> run(Context& context, const Arguments& arguments) {
   // First of all: without a device there is no need to build.
   SPHERE_TRY_ASSIGN(auto opened, connect_device(context));
   // Shared with the stream function, which outlives this call.
-  const std::shared_ptr<DeviceSession> session = std::move(opened);
+  std::shared_ptr<DeviceSession> session = std::move(opened);
   SPHERE_TRY_ASSIGN(const auto package, build_package(context, arguments));
   SPHERE_TRY_ASSIGN(const auto deleted, noted(context, *session, delete_apps(context, *session)));
-  const bool debug = arguments.has("debug-mode") || arguments.has("gdb");
   SPHERE_TRY_ASSIGN(const auto deployed,
                     noted(context, *session,
-                          deploy_package(context, *session, package, {.manual_start = debug})));
-  Output output = describe(deployed, package, deleted > 0);
-  if (debug) {
-    SPHERE_TRY_ASSIGN(
-        const auto words,
-        noted(context, *session, add_debugger(context, *session, deployed, package, output)));
-    return arguments.has("gdb") ? become_gdb(context, words) : Result<Output>{std::move(output)};
-  }
-  Symbols symbols{.program = program_beside(package), .sdk_directory = context.sdk_directory};
-  if (arguments.has("follow")) {
-    follow(context, session, deployed.component_id, std::move(symbols), output);
-  } else if (deployed.is_app) {
-    SPHERE_TRY(noted(context, *session, add_end(context, *session, deployed, symbols, output)));
-  }
-  return output;
+                          deploy_package(context, *session, package,
+                                         {.manual_start = gdb || arguments.has("debug-mode")})));
+  return go_on(context, arguments, std::move(session), deployed, package,
+               describe(deployed, package, deleted > 0));
 }
 
 constexpr std::array kCommands = {NetCommand{.path = "project run", .run = run}};
