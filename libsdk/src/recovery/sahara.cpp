@@ -59,6 +59,22 @@ constexpr std::uint64_t kHashPart = 64U << 20U;
 constexpr Time kLogs = 100ms;
 constexpr Tag kFileTag = 1;
 
+// The last run of exactly 64 hexadecimal digits; empty: there is none.
+std::string digest_in(std::string_view text) {
+  constexpr std::size_t kDigits = 64;
+  constexpr std::string_view kHex = "0123456789abcdefABCDEF";
+  std::string found;
+  for (std::size_t at = 0; at < text.size();) {
+    at = std::min(text.find_first_of(kHex, at), text.size());
+    const auto end = std::min(text.find_first_not_of(kHex, at), text.size());
+    if (end - at == kDigits) {
+      found = text.substr(at, kDigits);
+    }
+    at = end;
+  }
+  return found;
+}
+
 class Firehose final : public Driver {
  public:
   explicit Firehose(FirehosePlan plan)
@@ -358,18 +374,12 @@ void Firehose::take_document(Turn& turn, std::string_view text) {
         fmt::format("the loader says no XML that can be read: {}", elements.error().message()));
     return;
   }
-  constexpr std::size_t kDigits = 64;
   for (const XmlElement& element : *elements) {
     const std::string* const value = element.find("value");
     if (element.name == "log" && value != nullptr) {
       turn.emit(DeviceLog{.level = 1, .text = show_text(std::as_bytes(std::span{*value}))});
-      const auto* const hex = "0123456789abcdefABCDEF";
-      for (std::size_t at = 0; at < value->size();) {
-        at = std::min(value->find_first_of(hex, at), value->size());
-        const auto end = std::min(value->find_first_not_of(hex, at), value->size());
-        digest_ = end - at == kDigits ? value->substr(at, kDigits) : digest_;
-        at = end;
-      }
+      const auto digest = digest_in(*value);
+      digest_ = digest.empty() ? digest_ : digest;
     } else if (element.name == "response" && value != nullptr && waits_for_response_) {
       take_response(turn, element);
     }
