@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -137,9 +138,10 @@ fs::path newest_sysroot(const fs::path& sdk_directory) {
        entry.increment(error)) {
     const auto name = entry->path().filename().string();
     int number = 0;
-    const auto [rest, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
+    const char* const last = std::to_address(name.cend());
+    const auto [rest, wrong] = std::from_chars(std::to_address(name.cbegin()), last, number);
     // "5+Beta2004" is a number and more.
-    if (wrong == std::errc{} && rest == name.data() + name.size() && number > highest) {
+    if (wrong == std::errc{} && rest == last && number > highest) {
       highest = number;
       newest = entry->path();
     }
