@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <tl/expected.hpp>
 
+#include "cli/commands/command.h"
 #include "cli/context.h"
 #include "cli/net/connection.h"
 #include "sphere/core/file.h"

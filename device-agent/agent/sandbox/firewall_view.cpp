@@ -2,7 +2,6 @@
 #include "device-agent/agent/sandbox/firewall_view.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -36,6 +35,12 @@ std::string text_of(const json::Value* value) {
 
 const json::Value* at(const json::Value* value, std::string_view key) {
   return value == nullptr ? nullptr : value->find(key);
+}
+
+const json::Array& elements_of(const json::Value* set) {
+  static const json::Array kNone;
+  const auto* elements = at(set, "elem");
+  return elements == nullptr ? kNone : elements->items();
 }
 
 std::optional<std::uint16_t> port_of(const json::Value* value) {
@@ -155,8 +160,7 @@ struct Listing {
 };
 
 void take_map(Listing& listing, const json::Value& map) {
-  const auto* elements = map.find("elem");
-  for (const auto& pair : elements == nullptr ? json::Array{} : elements->items()) {
+  for (const auto& pair : elements_of(&map)) {
     const auto uid = pair.items().empty() ? std::nullopt : pair.items().front().integer();
     const auto chain =
         pair.items().size() == 2 ? text_of(at(pair.items().back().find("jump"), "target")) : "";
@@ -196,8 +200,7 @@ bool leads_to_apps(const Listing& listing) {
 
 void add_members(std::vector<FirewallRule>& rules, const FirewallRule& pattern,
                  const json::Value* set) {
-  const auto* elements = at(set, "elem");
-  for (const auto& value : elements == nullptr ? json::Array{} : elements->items()) {
+  for (const auto& value : elements_of(set)) {
     const auto element = element_of(value);
     auto rule = pattern;
     rule.destination = text_of(element.key);
@@ -361,8 +364,7 @@ Result<std::map<RefusedDestination, std::uint64_t>> read_refused(const json::Val
   }
   std::map<RefusedDestination, std::uint64_t> refused;
   for (const auto& object : objects->items()) {
-    const auto* elements = at(object.find("set"), "elem");
-    for (const auto& value : elements == nullptr ? json::Array{} : elements->items()) {
+    for (const auto& value : elements_of(object.find("set"))) {
       const auto element = element_of(value);
       const auto* parts = at(element.key, "concat");
       if (parts == nullptr || parts->items().size() != 3) {

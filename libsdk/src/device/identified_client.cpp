@@ -13,7 +13,6 @@
 #include <string_view>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 #include <tl/expected.hpp>
@@ -122,12 +121,13 @@ class IdentifiedClient final : public http::Client {
                                        const http::ClientRequest& request) {
     std::array<std::byte, 2 * device_api::kSmallestNonce> nonce = {};
     crypto::random_bytes(nonce);
-    http::ClientRequest ask{.method = "POST",
-                            .path = "/sphere/v1/identity",
-                            .headers = {{"Content-Type", "application/json"}},
-                            .body = json::to_compact(json::Value{}.set("nonce", to_base64(nonce))),
-                            .idle_limit = request.idle_limit,
-                            .cancelled = request.cancelled};
+    const http::ClientRequest ask{
+        .method = "POST",
+        .path = "/sphere/v1/identity",
+        .headers = {{"Content-Type", "application/json"}},
+        .body = json::to_compact(json::Value{}.set("nonce", to_base64(nonce))),
+        .idle_limit = request.idle_limit,
+        .cancelled = request.cancelled};
     constexpr int kBusy = 409;
     Result<http::ClientResponse> answer = client.send(ask);
     for (int turn = 0; turn < kBusyTurns && answer && answer->status == kBusy; ++turn) {
@@ -151,7 +151,7 @@ class IdentifiedClient final : public http::Client {
     return to_hex(key);
   }
 
-  Result<void> remember(const std::string& id, const std::string& key) const {
+  [[nodiscard]] Result<void> remember(const std::string& id, const std::string& key) const {
     if (rules_.memory.empty()) {
       return {};
     }
