@@ -4,14 +4,17 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <chrono>
+#include <cctype>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,6 +25,7 @@
 #include "sphere/core/reader.h"
 #include "sphere/core/result.h"
 #include "sphere/core/writer.h"
+#include "sphere/crypto/digest.h"
 #include "sphere/recovery/crc.h"
 #include "sphere/recovery/driver.h"
 #include "sphere/recovery/event.h"
@@ -91,8 +95,10 @@ struct ResetStep {
   Time wait;
   Time wait_longer;  // In every other try.
 };
-constexpr auto kIntoLoader = std::to_array<ResetStep>(
-    {{false, true, 100ms, 100ms}, {true, false, 50ms, 550ms}, {false, false, 1ms, 1ms}});
+constexpr auto kIntoLoader =
+    std::to_array<ResetStep>({{.dtr = false, .rts = true, .wait = 100ms, .wait_longer = 100ms},
+                              {.dtr = true, .rts = false, .wait = 50ms, .wait_longer = 550ms},
+                              {.dtr = false, .rts = false, .wait = 1ms, .wait_longer = 1ms}});
 
 class Esp final : public Driver {
  public:
@@ -275,8 +281,8 @@ void Esp::take_bytes(Turn& turn, std::span<const std::byte> bytes) {
   }
   if (stage_ == Stage::reset || stage_ == Stage::sync) {
     const auto part = bytes.first(std::min(bytes.size(), kTextLimit - text_.size()));
-    std::transform(part.begin(), part.end(), std::back_inserter(text_),
-                   [](std::byte byte) { return static_cast<char>(byte); });
+    std::ranges::transform(part, std::back_inserter(text_),
+                           [](std::byte byte) { return static_cast<char>(byte); });
   }
   decoder_.decode(bytes, [&](std::span<const std::byte> frame) {
     if (!run_.is_over() && waiting_ && !settling_) {
@@ -291,7 +297,7 @@ void Esp::take_frame(Turn& turn, std::span<const std::byte> frame) {
   const auto code = reader.little_endian<std::uint8_t>();
   const auto size = reader.little_endian<std::uint16_t>();
   const auto value = reader.little_endian<std::uint32_t>();
-  if (!value || kind->front() != kAnswer || *size != reader.left()) {
+  if (!kind || !code || !size || !value || kind->front() != kAnswer || *size != reader.left()) {
     return;  // A late or spoilt one; if ours was meant, the time runs out.
   }
   // A ROM answers what it does not know with another number.
@@ -677,7 +683,7 @@ void Esp::block_done(Turn& turn) {
   const auto size = block_size();
   offset_ += size;
   bytes_done_ = std::min(bytes_done_ + size, bytes_total_);
-  constexpr std::uint64_t kProgressEvery = 16 * kBlock;
+  constexpr std::uint64_t kProgressEvery = std::uint64_t{16} * kBlock;
   const bool whole = offset_ == image().size;
   if (whole || offset_ % kProgressEvery == 0) {
     turn.emit(Progress{.step = Step::write,
@@ -747,8 +753,8 @@ Result<void> check(const EspPlan& plan) {
                 {.reason = "recovery.image-refused", .value = std::to_string(limit)});
   }
   auto images = plan.images;
-  std::sort(images.begin(), images.end(),
-            [](const auto& one, const auto& other) { return one.offset < other.offset; });
+  std::ranges::sort(images,
+                    [](const auto& one, const auto& other) { return one.offset < other.offset; });
   std::uint64_t free_from = 0;
   for (const auto& image : images) {
     // Sectors are erased, and blocks written, as a whole.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -69,6 +69,13 @@ constexpr Word kSkippedReversed = word(0x900DD009);
 
 void append(Bytes& bytes, std::span<const std::byte> more) {
   bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+std::string lifecycle_of(const Word& state) {
+  if (state == kOpen) {
+    return "open";
+  }
+  return state == kClosed ? "closed" : show_bytes(state);
 }
 
 class Sdp final : public Driver {
@@ -322,10 +329,7 @@ void Sdp::take_report(Turn& turn, const ReportIn& report) {
 void Sdp::take_state(Turn& turn, const Word& state) {
   state_seen_ = true;
   if (!std::exchange(identified_, true)) {
-    turn.emit(Identified{.chip = std::string{plan_.chip.name},
-                         .lifecycle = state == kOpen     ? "open"
-                                      : state == kClosed ? "closed"
-                                                         : show_bytes(state)});
+    turn.emit(Identified{.chip = std::string{plan_.chip.name}, .lifecycle = lifecycle_of(state)});
   }
 }
 
