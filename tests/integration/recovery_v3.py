@@ -109,7 +109,9 @@ class RecoveryV3(unittest.TestCase):
         for fault in ("drop@in:rate=20", "flip=3@out:rate=100", "dup@in:frame=9", "stray=434343@out:byte=0"):
             with self.subTest(fault):
                 rom = Rom(self, "--fault", fault)
-                self.assertEqual(self.said(self.recover(rom))["images"], 3)
+                said = self.said(self.recover(rom))
+                # A session that a lost byte ended begins again, and skips what is there.
+                self.assertEqual(said["images"] + said["skipped"], 3)
                 self.check_complete(rom)
 
     def test_pulled_out_and_put_back(self):

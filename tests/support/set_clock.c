@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded into a program, moves its wall clock by what stands in the file that SET_CLOCK names: a number
- * of seconds, eight bytes in the machine's order, looked at with each call. Other clocks stay. */
+/* Preloaded into a program, moves its wall clock by what stands in the file that SET_CLOCK names: a
+ * number of seconds, eight bytes in the machine's order, looked at with each call. Other clocks
+ * stay. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
