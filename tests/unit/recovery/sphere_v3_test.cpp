@@ -6,7 +6,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,6 +18,9 @@
 #include <catch2/catch.hpp>
 
 #include "device-agent/virtual-board/recovery/sphere_v3.h"
+#include "sphere/crypto/key.h"
+#include "sphere/recovery/cobs.h"
+#include "sphere/recovery/v3_messages.h"
 #include "tests/support/recovery_bench.h"
 #include "tests/support/recovery_set_v3.h"
 
@@ -319,24 +325,96 @@ TEST_CASE("the link may be lost at any byte: the next run goes on where it was")
   CHECK(resumed > 10);
 }
 
-TEST_CASE("a forged last report is no proof") {
-  auto config = board_config(small_set());
-  config.nonce = [] { return v3::Nonce{}; };
-  SphereV3Board board{config};
-  // A report over another nonce: the one of this session is changed on its way.
-  const auto report = run(board, small_set(), {.faults = {}});
-  check_good(report, board);
+// A board whose last report is changed on its way, with every checksum made right again.
+class Forger final : public virtual_board::DeviceSide {
+ public:
+  using Change = std::function<void(v3::Completion&)>;
+  Forger(SphereV3Board& board, Change change) : board_{&board}, change_{std::move(change)} {}
 
-  auto forged = board_config(small_set());
-  forged.identity = nullptr;
-  SphereV3Board unknown{forged};
-  const auto without = run(unknown, small_set());
-  CHECK(reason_of(without) == "none");
-  CHECK(std::ranges::any_of(
-      without.events, [](const Event& event) { return std::holds_alternative<Warning>(event); }));
+  void take(const virtual_board::device::Input& input, Time now,
+            virtual_board::device::Actions& actions) override {
+    board_->take(input, now, actions);
+    for (auto& action : actions) {
+      if (auto* const send = std::get_if<virtual_board::device::Send>(&action)) {
+        rewrite(send->bytes);
+      }
+    }
+  }
+  [[nodiscard]] virtual_board::Flash& flash() override { return board_->flash(); }
+  [[nodiscard]] bool is_complete() const override { return board_->is_complete(); }
+  [[nodiscard]] int changed() const { return changed_; }
+
+ private:
+  void rewrite(std::vector<std::byte>& bytes) {
+    CobsDecoder decoder{v3::kFrameLimit};
+    std::vector<std::byte> wire;
+    const int before = changed_;
+    decoder.decode(bytes, [&](std::span<const std::byte> frame) {
+      append(frame, wire);
+      return true;
+    });
+    if (changed_ != before) {
+      bytes = std::move(wire);
+    }
+  }
+  void append(std::span<const std::byte> bytes, std::vector<std::byte>& wire) {
+    const auto frame = v3::parse_frame(bytes);
+    const auto message = frame && frame->kind == v3::Kind::message
+                             ? v3::parse_message(frame->payload)
+                             : std::nullopt;
+    auto completion =
+        message && message->type == static_cast<std::uint16_t>(v3::Type::recovery_complete)
+            ? v3::parse_completion(message->data)
+            : std::nullopt;
+    if (!completion) {
+      append_cobs(bytes, wire);
+      return;
+    }
+    change_(*completion);
+    ++changed_;
+    v3::append_message(frame->sequence, v3::Type::recovery_complete,
+                       v3::write_completion(*completion), wire);
+  }
+
+  SphereV3Board* board_;
+  Change change_;
+  int changed_ = 0;
+};
+
+TEST_CASE("a forged last report is no proof") {
+  SphereV3Board board{board_config(small_set())};
+  const auto stranger = crypto::PrivateKey::generate().value();
+  const std::vector<Forger::Change> changes = {
+      [](v3::Completion& completion) { completion.signature.fill(std::byte{0}); },
+      [](v3::Completion& completion) { completion.signature.back() ^= std::byte{1}; },
+      [](v3::Completion& completion) { ++completion.skipped; },
+      [&](v3::Completion& completion) {
+        completion.signature =
+            stranger.sign(v3::completion_digest(v3::Nonce{}, completion)).value();
+      }};
+  for (const auto& change : changes) {
+    Forger forger{board, change};
+    const auto client = make_sphere_v3(small_set().config());
+    RecoveryBench bench{*client, forger, small_set().files(), {.paced = true, .turnaround = 2ms}};
+    const auto report = bench.run();
+    REQUIRE(forger.changed() > 0);
+    REQUIRE(report.outcome);
+    CHECK(report.outcome->verified == Verdict::no);
+    CHECK(reason_of(report) == "recovery.verify");
+  }
 }
 
-TEST_CASE("a board that does not follow to the fast line is spoken to more slowly") {
+TEST_CASE("a board without an identity is believed with a warning") {
+  auto config = board_config(small_set());
+  config.identity = nullptr;
+  SphereV3Board board{config};
+  const auto report = run(board, small_set());
+  CHECK(reason_of(report) == "none");
+  CHECK(std::ranges::any_of(
+      report.events, [](const Event& event) { return std::holds_alternative<Warning>(event); }));
+}
+
+TEST_CASE("a board is spoken to over the fastest line that both have") {
   auto config = board_config(small_set());
   config.rates = {115200, 921600};
   SphereV3Board board{config};
