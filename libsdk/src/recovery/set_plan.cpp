@@ -70,7 +70,11 @@ Result<std::string> name_of(const json::Value& value, std::string_view member) {
 
 Result<void> set_digest(PlanImage& image, const json::Value& value) {
   const auto digest = value.string() == nullptr ? std::nullopt : from_hex(*value.string());
-  if (!digest || digest->size() != image.sha256.size()) {
+  // Zeros stand for "not said" further on, and are the hash of nothing that is known.
+  const bool is_digest =
+      digest && digest->size() == image.sha256.size() &&
+      std::ranges::any_of(*digest, [](std::byte byte) { return byte != std::byte{0}; });
+  if (!is_digest) {
     return refuse_plan(fmt::format("sha256 of {} is no digest", escape_control(image.file)));
   }
   std::ranges::copy(*digest, image.sha256.begin());

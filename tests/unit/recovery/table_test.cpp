@@ -108,6 +108,9 @@ TEST_CASE("a plan that makes no sense is refused by name") {
       std::pair{R"({"protocol":"dfu","images":[{"file":"a","address":"0x"}]})", "address of a"},
       std::pair{R"({"protocol":"dfu","images":[{"file":"a","address":-1}]})", "address of a"},
       std::pair{R"({"protocol":"dfu","images":[{"file":"a","sha256":"00"}]})", "sha256 of a"},
+      std::pair{R"({"protocol":"dfu","images":[{"file":"a","sha256":")"
+                R"(0000000000000000000000000000000000000000000000000000000000000000"}]})",
+                "sha256 of a"},
       std::pair{R"({"protocol":"dfu","images":[{"file":"a","x":1}]})", "unknown member x"},
       std::pair{R"({"protocol":"dfu","images":[{"file":"a"}],"y":1})", "unknown member y"},
       std::pair{R"({"protocol":"dfu","images":[{"file":"a"}],"usb":["483:df11"]})", "usb"},
